@@ -1,0 +1,290 @@
+"""The person detector: torchvision's Faster R-CNN, all its variants, and a light one for one class.
+
+`build_detector` makes the bare network, `Detector` is numpy in and numpy out. The paper's is `fasterrcnn_resnet50_fpn`
+or better; the shipped default is the same `FasterRCNN` on MobileNetV2 with a pyramid of three levels.
+
+A frame goes through alone on the CPU: what oneDNN gives for a picture differs in the last bits with the size of the
+batch that it travels in, and results must not depend on how a video was cut into blocks. On a GPU pictures of one
+size go in batches of a fixed size, the last one filled up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import detection
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from posetrack.backbone import MOBILENET_CHANNELS, MOBILENET_LEVELS, MobileNetBody
+from posetrack.errors import DeviceError, WeightsError
+from posetrack.pose.network import fold_batch_norms
+from posetrack.types import Boxes, Image
+
+__all__ = ["DETECTORS", "LIGHT", "Detector", "DetectorArchitecture", "build_detector", "working_dtype"]
+
+LIGHT = "fasterrcnn_mobilenet_v2_fpn"
+"""The name of the light default."""
+
+PERSON = 1
+"""The class of people in COCO's numbering and in a network that knows nothing else."""
+
+_TORCHVISION: dict[str, Callable[..., FasterRCNN]] = {
+    "fasterrcnn_resnet50_fpn_v2": detection.fasterrcnn_resnet50_fpn_v2,
+    "fasterrcnn_resnet50_fpn": detection.fasterrcnn_resnet50_fpn,
+    "fasterrcnn_mobilenet_v3_large_fpn": detection.fasterrcnn_mobilenet_v3_large_fpn,
+    "fasterrcnn_mobilenet_v3_large_320_fpn": detection.fasterrcnn_mobilenet_v3_large_320_fpn,
+    "keypointrcnn_resnet50_fpn": detection.keypointrcnn_resnet50_fpn,
+}
+
+DETECTORS = (LIGHT, *_TORCHVISION)
+"""Every name that `build_detector` knows."""
+
+_ZERO_EPSILON = ("fasterrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
+"""Variants whose published weights were trained with batch norms without epsilon (torchvision sets it on loading)."""
+
+
+@dataclass(frozen=True)
+class DetectorArchitecture:
+    """What a detector is built from; the defaults are the light one's.
+
+    `classes` counts the background (None: what torchvision's published weights have). The rest describes the light
+    detector only: the short and the long side of its input in pixels, one tuple of `anchors` (square roots of areas, in pixels
+    of the input) a pyramid level and the last level's max-pool, their ratios of height to width, the `pyramid`'s
+    channels and the box head's `hidden` units, proposals before and after NMS, and the IoU of the last NMS.
+    """
+
+    name: str = LIGHT
+    classes: int | None = None
+    min_size: int = 320
+    max_size: int = 576
+    anchors: tuple[tuple[float, ...], ...] = ((12, 20), (32, 52), (84, 132), (200, 300))
+    ratios: tuple[float, ...] = (1.0, 2.0, 3.2)
+    pyramid: int = 64
+    hidden: int = 256
+    proposals: tuple[int, int] = (300, 100)
+    nms: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.name not in DETECTORS:
+            raise ValueError(f"no detector '{self.name}'; there are {', '.join(DETECTORS)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that matter to this architecture, as JSON has them."""
+        if self.name == LIGHT:
+            return asdict(self)
+        return {"name": self.name} if self.classes is None else {"name": self.name, "classes": self.classes}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> DetectorArchitecture:
+        """The architecture that `to_json` wrote; a field it does not know or cannot use is a WeightsError."""
+        unknown = set(record) - {f.name for f in fields(cls)}
+        if unknown:
+            raise WeightsError(f"a detector has no '{sorted(unknown)[0]}'; this file needs a newer posetrack")
+        try:
+            return cls(**{key: _tuples(value) for key, value in record.items()})
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"this detector's architecture cannot be built: {error}") from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def build_detector(architecture: DetectorArchitecture | str = LIGHT) -> FasterRCNN:
+    """The Faster R-CNN of a name or an architecture, with fresh weights (nothing is downloaded).
+
+    torchvision's variants keep the parameter names, classes and input sizes of the published weights.
+    """
+    if isinstance(architecture, str):
+        architecture = DetectorArchitecture(architecture)
+    if architecture.name == LIGHT:
+        return _light(architecture)
+    network = _TORCHVISION[architecture.name](
+        weights=None, weights_backbone=None, num_classes=architecture.classes, progress=False
+    )
+    if architecture.name in _ZERO_EPSILON:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 0.0
+    return network
+
+
+class PyramidMobileNet(nn.Module):
+    """MobileNetV2 at strides 8, 16 and 32 under a feature pyramid, with a fourth level by max-pooling."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.out_channels = channels
+        self.body = MobileNetBody()
+        self.fpn = FeaturePyramidNetwork(list(MOBILENET_CHANNELS[1:]), channels, LastLevelMaxPool())
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Maps "0", "1", "2", "pool" (N, channels, H/s, W/s), s = 8, 16, 32, 64, of images (N, 3, H, W)."""
+        levels = self.body.levels(images)[-3:]
+        return cast(dict[str, Tensor], self.fpn(OrderedDict((str(i), x) for i, x in enumerate(levels))))
+
+
+def _light(architecture: DetectorArchitecture) -> FasterRCNN:
+    levels = len(MOBILENET_LEVELS) - 1
+    if len(architecture.anchors) != levels + 1:
+        raise ValueError(f"anchors want {levels + 1} levels, not {len(architecture.anchors)}")
+    channels, hidden = architecture.pyramid, architecture.hidden
+    before, after = architecture.proposals
+    return FasterRCNN(
+        PyramidMobileNet(channels),
+        min_size=architecture.min_size,
+        max_size=architecture.max_size,
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+        rpn_anchor_generator=AnchorGenerator(architecture.anchors, (architecture.ratios,) * (levels + 1)),
+        box_roi_pool=MultiScaleRoIAlign([str(i) for i in range(levels)], 7, 2),
+        box_head=TwoMLPHead(channels * 49, hidden),
+        box_predictor=FastRCNNPredictor(hidden, architecture.classes or 2),
+        rpn_pre_nms_top_n_test=before,
+        rpn_post_nms_top_n_test=after,
+        box_nms_thresh=architecture.nms,
+    )
+
+
+class Detector:
+    """Finds people in images with a Faster R-CNN, which it takes over: folds, converts and moves it.
+
+    `precision` is 'auto', 'fp32', 'bf16' or 'fp16' (see `working_dtype`); RoI pooling, NMS and the last layers stay
+    in fp32. Boxes under `threshold` are dropped. NaN or infinity in the weights is a WeightsError.
+    """
+
+    def __init__(
+        self, network: FasterRCNN, device: torch.device | str = "cpu", precision: str = "auto", threshold: float = 0.5
+    ) -> None:
+        self.device = torch.device(device)
+        self.dtype = working_dtype(self.device, precision)
+        self.batch = 1 if self.device.type == "cpu" else 8
+        _check(network)
+        self.network = _prepared(network, self.dtype).to(self.device)
+        self.network.roi_heads.score_thresh = threshold
+
+    def detect(self, images: list[Image]) -> list[Boxes]:
+        """People of each image (H, W, 3) uint8 RGB, best score first; the same whatever images come along."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, image in enumerate(images):
+            groups.setdefault(image.shape, []).append(i)
+        found: list[Boxes] = [Boxes.empty()] * len(images)
+        for rows in groups.values():
+            for start in range(0, len(rows), self.batch):
+                part = rows[start : start + self.batch]
+                filled = part + part[-1:] * (self.batch - len(part))
+                for i, boxes in zip(part, self._forward([images[j] for j in filled]), strict=False):
+                    found[i] = boxes
+        return found
+
+    @torch.inference_mode()
+    def _forward(self, images: list[Image]) -> list[Boxes]:
+        height, width = images[0].shape[:2]
+        inputs, size = self._input(images)
+        features = self.network.backbone(inputs)
+        sizes = [size] * len(images)
+        proposals, _ = self.network.rpn(ImageList(inputs, sizes), features)
+        results, _ = self.network.roi_heads(features, proposals, sizes)
+        scale = np.array([width / size[1], height / size[0]] * 2, np.float32)
+        return [_people(result, scale) for result in results]
+
+    def _input(self, images: list[Image]) -> tuple[Tensor, tuple[int, int]]:
+        """Resized, normalised, padded with zeros to whole strides, as torchvision does it, and the size without padding.
+
+        Resizing and normalising commute (both are affine), so the smaller picture is normalised.
+        """
+        transform = self.network.transform
+        size = _resized(*images[0].shape[:2], transform.min_size[-1], transform.max_size)
+        stride = transform.size_divisible
+        x = torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2).float()
+        x = functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        mean, std = (torch.tensor(v, device=self.device)[:, None, None] for v in (transform.image_mean, transform.image_std))
+        x = (x / 255 - mean) / std
+        x = functional.pad(x, (0, -size[1] % stride, 0, -size[0] % stride))
+        return x.contiguous(memory_format=torch.channels_last), size
+
+
+def _resized(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
+    """Height and width that torchvision's transform gives a picture; a tenth of an ulp decides nothing here."""
+    scale = min(min_size / min(height, width), max_size / max(height, width))
+    scale = float(np.float32(scale))
+    return math.floor(height * scale), math.floor(width * scale)
+
+
+def _people(result: dict[str, Tensor], scale: np.ndarray[Any, Any]) -> Boxes:
+    xyxy, scores = result["boxes"].float().cpu().numpy(), result["scores"].float().cpu().numpy()
+    rows = np.flatnonzero(result["labels"].cpu().numpy() == PERSON)
+    rows = rows[np.argsort(-scores[rows], kind="stable")]
+    return Boxes(np.ascontiguousarray(xyxy[rows] * scale), np.ascontiguousarray(scores[rows]))
+
+
+def _check(network: nn.Module) -> None:
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise WeightsError(f"the detector's weights are damaged: '{name}' holds NaN or infinity; get the file again")
+
+
+class _Reduced(nn.Module):
+    """A part of the network that computes in a smaller type, between fp32 inputs and outputs."""
+
+    def __init__(self, part: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.part = part.to(dtype)
+        self.dtype = dtype
+
+    def forward(self, inputs: Any) -> Any:
+        return _cast(self.part(_cast(inputs, self.dtype)), torch.float32)
+
+
+def _cast(values: Any, dtype: torch.dtype) -> Any:
+    if isinstance(values, Tensor):
+        return values.to(dtype)
+    if isinstance(values, Mapping):
+        return OrderedDict((key, _cast(value, dtype)) for key, value in values.items())
+    return type(values)(_cast(value, dtype) for value in values)
+
+
+def _prepared(network: FasterRCNN, dtype: torch.dtype) -> FasterRCNN:
+    """The network for inference: no keypoint head, batch norms folded, channels last, heavy parts in `dtype`."""
+    network.roi_heads.keypoint_roi_pool = None
+    fold_batch_norms(network)
+    network.to(memory_format=torch.channels_last)
+    if dtype != torch.float32:
+        network.backbone = _Reduced(network.backbone, dtype)
+        network.rpn.head = _Reduced(network.rpn.head, dtype)
+        network.roi_heads.box_head = _Reduced(network.roi_heads.box_head, dtype)
+    return network.requires_grad_(False)
+
+
+def working_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """The type that networks compute in: 'auto' is fp16 on CUDA, bf16 on CPUs that multiply it, else fp32.
+
+    fp16 on a CPU is a DeviceError, another word a ValueError.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.float16
+        return torch.bfloat16 if device.type == "cpu" and _cpu_has_bf16() else torch.float32
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in types:
+        raise ValueError(f"no precision '{precision}'; there are auto, {', '.join(types)}")
+    if precision == "fp16" and device.type == "cpu":
+        raise DeviceError("fp16 is for GPUs; use --precision bf16 or fp32 on the CPU")
+    return types[precision]
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

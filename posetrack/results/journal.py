@@ -1,8 +1,9 @@
 """Writing a result file: a journal that survives any end, and an atomic finish.
 
-While it is written, NAME.tracks.json is called NAME.tracks.json.part. Every frame goes to the system as soon as it is
-known, so a killed program loses at most the line it was writing. NAME.tracks.json.part.state says up to which byte the
-journal agrees with a state of the tracker; a resumed run cuts the journal there, takes that state and goes on.
+While it is written, NAME.tracks.json is called NAME.tracks.json.part. Every frame goes to the system as soon
+as it is known, so a killed program loses at most the line it was writing. NAME.tracks.json.part.state says up
+to which byte the journal agrees with a state of the tracker; a resumed run cuts the journal there, takes that
+state and goes on.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ _STATE_FORMAT = "posetrack-state"
 
 @dataclass(frozen=True)
 class Resume:
-    """Where an interrupted run goes on: `next_frame` is the number of the first frame that is to be done (or the one
-    after it, with a stride), `frames` how many are done, `state` what the tracker kept, `offset` the journal's bytes."""
+    """Where an interrupted run goes on.
+
+    Frames numbered `next_frame` and above are still to be done, `frames` of them are; `state` is what the
+    tracker kept, `offset` the bytes of the journal that agree with it.
+    """
 
     next_frame: int
     frames: int
@@ -58,8 +62,9 @@ def _state_path(path: str | Path) -> Path:
 def resume_point(path: str | Path, header: Header) -> Resume | None:
     """Where the interrupted writing of `path` can go on; None when it has to start at the first frame.
 
-    A journal without a usable checkpoint (stopped before its first, or damaged) is removed, so that `Journal` starts
-    anew. OutputError that names the first difference when it was begun with another video or other settings.
+    A journal without a usable checkpoint (stopped before its first, or damaged) is removed, so that `Journal`
+    starts anew. OutputError that names the first difference when it was begun with another video or other
+    settings.
     """
     part = journal_path(path)
     if not part.is_file():
@@ -76,7 +81,7 @@ def resume_point(path: str | Path, header: Header) -> Resume | None:
     difference = _first_difference(header_record(begun), header_record(header))
     if difference:
         raise OutputError(
-            f"{part}: begun with other settings ({difference}); repeat the run's options, or start anew with --overwrite"
+            f"{part}: begun with other settings ({difference}); repeat its options or use --overwrite"
         )
     return point
 
@@ -98,9 +103,9 @@ def _first_difference(then: Any, now: Any, name: str = "") -> str:
 class Journal:
     """A result file being written; a context manager.
 
-    Left without an exception it finishes the file: closing line, fsync, rename. Left with one it keeps the journal
-    for a resumed run (unless no frame was written). `resume` is what `resume_point` gave. `overwrite` lets go of an
-    earlier file or journal of that name. The folder is made when it is not there.
+    Left without an exception it finishes the file: closing line, fsync, rename. Left with one it keeps the
+    journal for a resumed run (unless no frame was written). `resume` is what `resume_point` gave. `overwrite`
+    lets go of an earlier file or journal of that name. The folder is made when it is not there.
 
     Raises OutputError when the place cannot be written, is full, or holds something already.
     """
@@ -120,7 +125,9 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.part.open("r+b" if resume else "w+b", buffering=0)
         except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written ({error.strerror}); choose another place") from error
+            raise OutputError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another place"
+            ) from error
         try:
             if resume:
                 self._go_on(resume)
@@ -137,7 +144,7 @@ class Journal:
             raise OutputError(f"{self.path} exists already; choose another name or allow --overwrite")
         if resume is None and self.part.is_file() and _holds_frames(self.part):
             raise OutputError(
-                f"{self.part} holds the frames of an interrupted run; go on with --resume, or start anew with --overwrite"
+                f"{self.part} holds frames of an interrupted run; go on with --resume or use --overwrite"
             )
 
     def _go_on(self, resume: Resume) -> None:
@@ -150,7 +157,9 @@ class Journal:
         for result in TrackReader(self.part):
             self._summary.add(result)
         if self._summary.frames != resume.frames:
-            raise OutputError(f"{self.part}: not the journal its .state was made for; start anew with --overwrite")
+            raise OutputError(
+                f"{self.part}: not the journal its .state was made for; start anew with --overwrite"
+            )
 
     def write(self, result: FrameResult) -> None:
         """Add one frame; it is with the operating system when this returns.
@@ -165,8 +174,9 @@ class Journal:
     def checkpoint(self, state: dict[str, Any], next_frame: int | None = None) -> None:
         """Note that the journal so far belongs to `state`, which a resumed run gets back.
 
-        `state` holds JSON values or numpy arrays (back as lists; NaN as None, which numpy reads as NaN); floats
-        come back exactly. `next_frame` is the number from which frames are wanted; the last one's + 1 by default.
+        `state` holds JSON values or numpy arrays (back as lists; NaN as None, which numpy reads as NaN);
+        floats come back exactly. `next_frame` is the number from which frames are wanted; the last one's + 1
+        by default.
         """
         record = {
             "format": _STATE_FORMAT,
@@ -224,7 +234,9 @@ class Journal:
             os.fsync(self._file.fileno())
             self._file.close()
             if self.path.exists() and not self._overwrite:
-                raise OutputError(f"{self.path} has come to exist meanwhile; the result is kept as {self.part}")
+                raise OutputError(
+                    f"{self.path} has come to exist meanwhile; the result is kept as {self.part}"
+                )
             os.replace(self.part, self.path)
         except OSError as error:
             raise self._failure(error) from error
@@ -241,7 +253,7 @@ class Journal:
 
     def _failure(self, error: OSError) -> OutputError:
         return OutputError(
-            f"{self.part}: cannot be written ({error.strerror}); {self._summary.frames} frames are kept there: "
+            f"{self.part}: cannot be written ({error.strerror}); the frames in it are kept: "
             "make room, then go on with --resume"
         )
 

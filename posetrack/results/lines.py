@@ -1,13 +1,13 @@
 """The lines of a result file: what a frame, a person and the header look like as JSON, written and read.
 
-Numbers are rounded here and only here: coordinates to hundredths of a pixel, scores to four decimals, times to
-microseconds. A joint that has no place is [null, null, 0.0] in the file and (NaN, NaN, 0) in the arrays.
+Numbers are rounded here and only here: coordinates to hundredths of a pixel, scores to four decimals, times
+to microseconds. A joint that has no place is [null, null, 0.0] in the file and (NaN, NaN, 0) in the arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -19,8 +19,8 @@ from posetrack.skeleton import Skeleton
 from posetrack.types import Floats, FrameResult, Person, Source
 
 __all__ = [
-    "FRAMES_READ_WIDTH", "VERSION", "Header", "Summary", "Track", "header_record", "parse_frame", "parse_header",
-    "parse_tracks", "write_frame", "write_header", "write_trailer",
+    "FRAMES_READ_WIDTH", "VERSION", "Header", "Summary", "Track", "header_record", "parse_frame",
+    "parse_header", "parse_tracks", "write_frame", "write_header", "write_trailer",
 ]  # fmt: skip
 
 VERSION = 1
@@ -36,9 +36,9 @@ _PERSON_FIELDS = {"id", "score", "box", "from", "keypoints"}
 class Header:
     """What a result file says before its frames.
 
-    `generator` versions by name, `video` what was read (path, width, height, fps, duration ...; `frames_read` when
-    it comes from a finished file), `skeleton` the order of the joints, `settings` every option in force. The three
-    dicts hold JSON values only.
+    `generator` versions by name, `video` what was read (path, width, height, fps, duration ...; `frames_read`
+    when it comes from a finished file), `skeleton` the order of the joints, `settings` every option in force.
+    The three dicts hold JSON values only.
     """
 
     generator: dict[str, Any]
@@ -49,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Track:
-    """One identity in the whole file: its first and last frame number, frames it is seen in, and mean score."""
+    """One identity in the whole file: first and last frame number, how many frames hold it, mean score."""
 
     id: int
     first: int
@@ -70,7 +70,7 @@ class Summary:
         self._tracks: dict[int, tuple[int, int, int, int]] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Count the people of one more frame; ValueError for a number that does not grow or an id given twice."""
+        """Count one more frame; ValueError for a frame number that does not grow or an id given twice."""
         if result.index <= self.last_index:
             raise ValueError(f"index: {result.index} comes after {self.last_index}; frame numbers must grow")
         ids = [person.id for person in result.people]
@@ -95,24 +95,21 @@ class Summary:
 
 def header_record(header: Header) -> dict[str, Any]:
     """The header as JSON values, `frames_read` left out: what must be equal for a run to go on."""
-    s = header.skeleton
-    skeleton = {"name": s.name, "joints": s.joints, "edges": s.edges, "flip_pairs": s.flip_pairs, "sigmas": s.sigmas}
     video = {key: value for key, value in header.video.items() if key != "frames_read"}
-    record = {"generator": header.generator, "video": video, "skeleton": skeleton, "settings": header.settings}
+    parts = {"generator": header.generator, "video": video, "skeleton": asdict(header.skeleton)}
+    record = {**parts, "settings": header.settings}
     return dict(orjson.loads(orjson.dumps(record)))
 
 
 def write_header(header: Header) -> tuple[bytes, int]:
     """The lines before the frames, and the place in them where the number of frames goes."""
-    record = header_record(header)
-    video = orjson.dumps(record["video"])[:-1]
-    start = (
-        b'{"format":"posetrack","version":%d,"generator":%b,\n' % (VERSION, orjson.dumps(record["generator"]))
-        + b'"video":%b%b"frames_read":' % (video, b"," if record["video"] else b"")
-    )
+    parts = {name: orjson.dumps(part) for name, part in header_record(header).items()}
+    video = parts["video"][:-1] + (b"," if parts["video"] != b"{}" else b"")
+    start = b'{"format":"posetrack","version":%d,"generator":%b,\n' % (VERSION, parts["generator"])
+    start += b'"video":%b"frames_read":' % video
     blank = b"null".ljust(FRAMES_READ_WIDTH)
-    rest = b'},\n"skeleton":%b,\n"settings":%b,\n"frames":[\n'
-    return start + blank + rest % (orjson.dumps(record["skeleton"]), orjson.dumps(record["settings"])), len(start)
+    rest = b'},\n"skeleton":%b,\n"settings":%b,\n"frames":[\n' % (parts["skeleton"], parts["settings"])
+    return start + blank + rest, len(start)
 
 
 def write_trailer(tracks: tuple[Track, ...]) -> bytes:
@@ -121,7 +118,7 @@ def write_trailer(tracks: tuple[Track, ...]) -> bytes:
 
 
 def write_frame(result: FrameResult, joints: int) -> bytes:
-    """One frame as a line without its end; ValueError when something is not a finite number or of another shape."""
+    """One frame as a line without its end; ValueError for what is no number or of another shape."""
     record: dict[str, Any] = {"index": int(result.index), "time": _number(result.time, 6, "time")}
     if result.cut:
         record["cut"] = True
@@ -167,12 +164,14 @@ def _number(value: float, decimals: int, what: str) -> float:
 def parse_header(record: Any, where: str) -> Header:
     """The header of a whole or cut-off document; FormatError that begins with `where`."""
     if not isinstance(record, dict) or record.get("format") != "posetrack":
-        raise FormatError(f"{where}: not a posetrack result (no \"format\": \"posetrack\" at its start)")
+        raise FormatError(f'{where}: not a posetrack result (no "format": "posetrack" at its start)')
     version = record.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise FormatError(f"{where}, version: {version!r} is not a version number")
     if version > VERSION:
-        raise FormatError(f"{where}, version: {version} is newer than this posetrack reads ({VERSION}); update posetrack")
+        raise FormatError(
+            f"{where}, version: {version} is newer than this posetrack reads ({VERSION}); update posetrack"
+        )
     for field in ("generator", "video", "skeleton", "settings"):
         if not isinstance(record.get(field), dict):
             raise FormatError(f"{where}, {field}: an object is wanted, not {_shown(record.get(field))}")
@@ -192,9 +191,9 @@ def _parse_skeleton(record: Mapping[str, Any], where: str) -> Skeleton:
     for field in ("edges", "flip_pairs"):
         pairs = record.get(field)
         if not isinstance(pairs, list) or not all(_is_pair(pair, len(joints)) for pair in pairs):
-            raise FormatError(f"{where}, skeleton.{field}: pairs of joint numbers below {len(joints)} are wanted")
+            raise FormatError(f"{where}, skeleton.{field}: pairs of numbers below {len(joints)} are wanted")
     sigmas = record.get("sigmas")
-    if not isinstance(sigmas, list) or len(sigmas) != len(joints) or not all(_is_number(s) and s > 0 for s in sigmas):
+    if not isinstance(sigmas, list) or [_is_number(s) and s > 0 for s in sigmas] != [True] * len(joints):
         raise FormatError(f"{where}, skeleton.sigmas: {len(joints)} numbers above 0 are wanted")
     edges, flip_pairs = (tuple((a, b) for a, b in record[field]) for field in ("edges", "flip_pairs"))
     return Skeleton(record["name"], tuple(joints), edges, flip_pairs, tuple(sigmas))
@@ -245,10 +244,10 @@ def _numbers(value: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float
     """Nested lists of numbers (null becomes NaN) as an array of `shape`; FormatError otherwise."""
     try:
         found = np.array(value) if isinstance(value, list) else None
-        if found is not None and found.dtype == object and all(v is None or _is_number(v) for v in found.flat):
-            found = found.astype(np.float64)
-    except ValueError:
+    except ValueError:  # rows of several lengths
         found = None
+    if found is not None and found.dtype == object and all(v is None or _is_number(v) for v in found.flat):
+        found = found.astype(np.float64)
     if found is None or found.shape != shape or found.dtype.kind not in "fiu":
         raise FormatError(f"{where}: {' x '.join(map(str, shape))} numbers are wanted, not {_shown(value)}")
     return found.astype(np.float64)
@@ -267,9 +266,13 @@ def parse_tracks(record: Any, where: str) -> tuple[Track, ...]:
         _check_fields(track, fields, fields, f"{where}, tracks[{i}]")
         for field in fields - {"mean_score"}:
             if not _is_count(track[field]):
-                raise FormatError(f"{where}, tracks[{i}].{field}: {_shown(track[field])} is not a whole number")
+                raise FormatError(
+                    f"{where}, tracks[{i}].{field}: {_shown(track[field])} is not a whole number"
+                )
         if not _is_number(track["mean_score"]):
-            raise FormatError(f"{where}, tracks[{i}].mean_score: {_shown(track['mean_score'])} is not a number")
+            raise FormatError(
+                f"{where}, tracks[{i}].mean_score: {_shown(track['mean_score'])} is not a number"
+            )
     return tuple(Track(**track) for track in record)
 
 

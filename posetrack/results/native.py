@@ -1,7 +1,7 @@
 """posetrack's own result file: written through a journal, read as a stream or as arrays.
 
-The format is that of schema.json beside this file. lines.py knows its lines, journal.py writes and reader.py reads it;
-this is their door, and the file as arrays.
+The format is that of schema.json beside this file. lines.py knows its lines, journal.py writes and reader.py
+reads it; this is their door, and the file as arrays.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = [
 class Tracks:
     """A whole result file as arrays: F frames x T tracks x J joints, NaN where a track is not in a frame.
 
-    `ids` (T,) int64, ascending; `indices` (F,) int64 frame numbers; `times` (F,) float64 seconds; `cuts` (F,) bool;
-    `keypoints` (F, T, J, 3) float32 x, y in pixels and a score; `boxes` (F, T, 4) float32 x1, y1, x2, y2;
-    `scores` (F, T) float32; `sources` (F, T) str, '' where absent.
+    `ids` (T,) int64, ascending; `indices` (F,) int64 frame numbers; `times` (F,) float64 seconds; `cuts` (F,)
+    bool; `keypoints` (F, T, J, 3) float32 x, y in pixels and a score; `boxes` (F, T, 4) float32 x1, y1, x2,
+    y2; `scores` (F, T) float32; `sources` (F, T) str, '' where absent.
     """
 
     ids: NDArray[np.int64]
@@ -72,14 +72,9 @@ def load(path: str | Path) -> Tracks:
     ids = np.array([track.id for track in reader.tracks], np.int64)
     column = {int(id): t for t, id in enumerate(ids)}
     count = reader.header.video.get("frames_read") if reader.complete else None
-    f, t, j = sum(1 for _ in reader) if count is None else count, len(ids), len(reader.header.skeleton)
-    tracks = Tracks(
-        ids, np.zeros(f, np.int64), np.zeros(f), np.zeros(f, np.bool_), np.full((f, t, j, 3), np.nan, np.float32),
-        np.full((f, t, 4), np.nan, np.float32), np.full((f, t), np.nan, np.float32), np.zeros((f, t), "<U8"),
-        reader.header,
-    )  # fmt: skip
+    tracks = _nobody(ids, sum(1 for _ in reader) if count is None else count, reader.header)
     for row, result in enumerate(reader):
-        if row >= f:
+        if row >= len(tracks.indices):
             continue  # the reader says at its end that the count is wrong
         tracks.indices[row], tracks.times[row], tracks.cuts[row] = result.index, result.time, result.cut
         for person in result.people:
@@ -89,3 +84,19 @@ def load(path: str | Path) -> Tracks:
             tracks.keypoints[place], tracks.boxes[place] = person.keypoints, person.box
             tracks.scores[place], tracks.sources[place] = person.score, person.source
     return tracks
+
+
+def _nobody(ids: NDArray[np.int64], frames: int, header: Header) -> Tracks:
+    """Arrays of the right shape with nothing in them."""
+    shape = (frames, len(ids))
+    return Tracks(
+        ids=ids,
+        indices=np.zeros(frames, np.int64),
+        times=np.zeros(frames),
+        cuts=np.zeros(frames, np.bool_),
+        keypoints=np.full((*shape, len(header.skeleton), 3), np.nan, np.float32),
+        boxes=np.full((*shape, 4), np.nan, np.float32),
+        scores=np.full(shape, np.nan, np.float32),
+        sources=np.zeros(shape, "<U8"),
+        header=header,
+    )

@@ -1,7 +1,7 @@
 """Reading posetrack's own result file: strict, and frame by frame.
 
-The file is one JSON document with one frame a line. A document that another program has laid out differently is read
-too, then all at once.
+The file is one JSON document with one frame a line. A document that another program has laid out differently
+is read too, then all at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class TrackReader:
     """A result file, read frame by frame; iterate it as often as you like.
 
     `header` is read at once, frames as they are asked for, so memory does not depend on the length. A journal
-    (NAME.part) is read as far as its whole lines go. Every frame is checked; FormatError names file, line and field.
+    (NAME.part) is read as far as its whole lines go. Every frame is checked; FormatError names file, line and
+    field.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -81,12 +82,18 @@ class TrackReader:
     def _check_against(self, seen: Summary) -> None:
         said = self.header.video.get("frames_read")
         if said is not None and said != seen.frames:
-            raise FormatError(f"{self.path}, video.frames_read: {said}, but the file holds {seen.frames} frames")
+            raise FormatError(
+                f"{self.path}, video.frames_read: {said}, but the file holds {seen.frames} frames"
+            )
         for said_track, track in zip(self.tracks, seen.tracks, strict=False):
             if said_track != track:
-                raise FormatError(f"{self.path}, tracks: the entry of id {said_track.id} does not fit the frames")
+                raise FormatError(
+                    f"{self.path}, tracks: the entry of id {said_track.id} does not fit the frames"
+                )
         if len(self.tracks) != len(seen.tracks):
-            raise FormatError(f"{self.path}, tracks: {len(self.tracks)} entries, but {len(seen.tracks)} ids in the frames")
+            raise FormatError(
+                f"{self.path}, tracks: {len(self.tracks)} entries, but {len(seen.tracks)} ids in the frames"
+            )
 
     def _records(self) -> Iterator[tuple[str, Any]]:
         """Each frame as parsed JSON, with the words that say where it stands."""
@@ -128,7 +135,9 @@ class TrackReader:
                     return None
                 found = list(_FRAMES_END.finditer(tail))
                 if found:
-                    return dict(_loads(b'{"frames":[' + tail[found[-1].start() :], f"{self.path}, its last line"))
+                    return dict(
+                        _loads(b'{"frames":[' + tail[found[-1].start() :], f"{self.path}, its last line")
+                    )
                 if begin < self._start:
                     return None
                 length *= 4

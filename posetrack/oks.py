@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from posetrack.geometry import suppress
 from posetrack.types import Floats
 
-__all__ = ["oks", "oks_nms", "oks_to_box"]
+__all__ = ["crop_areas", "oks", "oks_nms", "oks_to_box"]
 
 _TINY = float(np.spacing(1))
 """Added to areas as both references do: a pose without extent is similar to itself alone."""
@@ -55,6 +55,16 @@ def oks_to_box(
     xy = np.asarray(poses, np.float64)[None, :, :, :2]
     outside = np.maximum(box[..., :2] - sides - xy, 0) + np.maximum(xy - box[..., 2:] - sides, 0)
     return np.asarray(_closeness(np.square(outside).sum(axis=-1), areas, sigmas).mean(axis=-1))
+
+
+def crop_areas(xyxy: Floats) -> Floats:
+    """Areas (...,) in square pixels that the reference's OKS NMS uses for poses on boxes (..., 4).
+
+    Those of the crops that its networks see: the box grown to 3:4, padded by a quarter (REFERENCE 2.2, 2.6).
+    """
+    sides = np.maximum(xyxy[..., 2:] - xyxy[..., :2], 0)
+    width = np.maximum(sides[..., 0], sides[..., 1] * 0.75)
+    return np.asarray(np.square(1.25 * width) / 0.75, np.float32)
 
 
 def _closeness(

@@ -1,0 +1,115 @@
+"""Who is who: how alike queued people and new poses are, and matching by it (the paper's section 4.2).
+
+bbox         IoU of the boxes, newest entry of the queue
+pose         OKS of the poses as they are, newest entry
+flow         OKS with the joints carried to the new frame, newest entry
+multi-flow   the same with every entry of the queue; an id's similarity is its best
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from posetrack.geometry import area, iou
+from posetrack.oks import oks
+from posetrack.propagation import Queued, located
+from posetrack.types import Floats, Poses
+
+__all__ = ["MATCHINGS", "SIMILARITIES", "JointTerms", "greedy_match", "hungarian_match", "similarity"]
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class JointTerms:
+    """How joints enter a similarity: their OKS `sigmas`, and what those at or under `threshold` count.
+
+    A joint counts 1 when seen, `hidden_weight` when it only has a place, 0 when it has none; in a pair of poses a
+    joint counts the product.
+    """
+
+    sigmas: tuple[float, ...]
+    threshold: float
+    hidden_weight: float
+
+    def weights(self, keypoints: Floats) -> Floats:
+        """What each joint (N, J) of `keypoints` (N, J, 3) counts."""
+        seen = np.where(keypoints[..., 2] > self.threshold, 1, self.hidden_weight)
+        return np.asarray(seen * located(keypoints), np.float32)
+
+    def oks(self, queued: Floats, areas: Floats, poses: Poses) -> Matrix:
+        """OKS (N, M) of `queued` people's joints (N, J, 3), over their `areas` (N,), with `poses`."""
+        weights = self.weights(queued)[:, None] * self.weights(poses.keypoints)[None]
+        return oks(queued, poses.keypoints, areas[:, None], self.sigmas, weights)
+
+
+def _bbox(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
+    return iou(entry.poses.boxes, poses.boxes).astype(np.float64)
+
+
+def _pose(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
+    return joints.oks(entry.poses.keypoints, area(entry.poses.boxes), poses)
+
+
+def _flow(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
+    return joints.oks(entry.carried, area(entry.poses.boxes), poses)
+
+
+Similarity = Callable[[Queued, Poses, JointTerms], Matrix]
+SIMILARITIES: dict[str, tuple[Similarity, int | None]] = {
+    "bbox": (_bbox, 1),
+    "pose": (_pose, 1),
+    "flow": (_flow, 1),
+    "multi-flow": (_flow, None),
+}
+"""By name: the similarity, and how many of the newest entries it looks at (None: all)."""
+
+
+def similarity(
+    name: str, queue: Iterable[Queued], poses: Poses, joints: JointTerms
+) -> tuple[NDArray[np.int64], Matrix]:
+    """Track ids (K,) of the queue, ascending, and the similarity (K, M) of each with `poses`: its best entry's."""
+    function, entries = SIMILARITIES[name]
+    looked_at = [entry for entry in islice(queue, entries) if len(entry)]
+    if not looked_at:
+        return np.zeros(0, np.int64), np.zeros((0, len(poses)))
+    ids, rows = np.unique(np.concatenate([entry.ids for entry in looked_at]), return_inverse=True)
+    best = np.zeros((len(ids), len(poses)))
+    np.maximum.at(best, rows, np.concatenate([function(entry, poses, joints) for entry in looked_at]))
+    return ids, best
+
+
+def greedy_match(similarity: Matrix, threshold: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of `similarity` (K, M) above `threshold`, the highest first, each row and column once.
+
+    Of equal similarities the lower row, then the lower column, comes first.
+    """
+    pairs: list[tuple[int, int]] = []
+    rows, columns = np.nonzero(similarity > threshold)
+    free_rows, free_columns = set(rows.tolist()), set(columns.tolist())
+    for k in np.argsort(-similarity[rows, columns], kind="stable"):
+        row, column = int(rows[k]), int(columns[k])
+        if row in free_rows and column in free_columns:
+            free_rows.remove(row)
+            free_columns.remove(column)
+            pairs.append((row, column))
+    return pairs
+
+
+def hungarian_match(similarity: Matrix, threshold: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of `similarity` (K, M) above `threshold` whose sum is the highest, by row."""
+    useful = np.where(similarity > threshold, similarity, 0)
+    rows, columns = linear_sum_assignment(useful, maximize=True)
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if similarity[r, c] > threshold]
+
+
+MATCHINGS: dict[str, Callable[[Matrix, float], list[tuple[int, int]]]] = {
+    "greedy": greedy_match,
+    "hungarian": hungarian_match,
+}

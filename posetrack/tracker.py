@@ -1,0 +1,254 @@
+"""The paper's section 4: boxes, poses and optical flow of one frame after another in, people with identities out.
+
+    propagate -> unify -> estimate -> similarity -> match -> queue
+
+Numpy only: pictures are handed on to the pose estimator and never looked at. The same people in another order get
+the same ids.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posetrack.geometry import iou, suppress
+from posetrack.matching import MATCHINGS, SIMILARITIES, JointTerms, similarity
+from posetrack.oks import crop_areas, oks_nms
+from posetrack.propagation import Queued, coast, flow_boxes, located, propagate, velocities
+from posetrack.skeleton import Skeleton
+from posetrack.types import Boxes, Estimate, Floats, Frame, Image, Person, Poses, Source
+
+__all__ = ["PoseTracker", "TrackerSettings", "unify"]
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """What the paper leaves open, and its variants by name.
+
+    `nms_iou` above which of two boxes the worse goes; `oks_nms` the same for poses. `joint_threshold`: joints above
+    it count as seen; `hidden_weight` is what others count in the similarity where they have a place. People scoring
+    under `person_threshold` go. `propagation`: whether flow gives boxes. `similarity` and `matching` by name, pairs
+    above `similarity_threshold`; `queue_length` is L_Q, in frames. Raises ValueError for what cannot be.
+    """
+
+    nms_iou: float = 0.6
+    oks_nms: float = 0.9
+    joint_threshold: float = 0.2
+    hidden_weight: float = 0.3
+    person_threshold: float = 0.2
+    propagation: bool = True
+    similarity: Literal["bbox", "pose", "flow", "multi-flow"] = "multi-flow"
+    similarity_threshold: float = 0.1
+    matching: Literal["greedy", "hungarian"] = "greedy"
+    queue_length: int = 10
+
+    def __post_init__(self) -> None:
+        if self.similarity not in SIMILARITIES:
+            raise ValueError(f"unknown similarity '{self.similarity}'; there are {', '.join(SIMILARITIES)}")
+        if self.matching not in MATCHINGS:
+            raise ValueError(f"unknown matching '{self.matching}'; there are {', '.join(MATCHINGS)}")
+        if self.queue_length < 1:
+            raise ValueError(f"the queue holds at least one frame, not {self.queue_length}")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """People of the newest frame before they have ids: poses, the scores of their boxes, and where these are from."""
+
+    poses: Poses
+    box_scores: Floats
+    sources: list[Source]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Found:
+        return Found(self.poses[rows], self.box_scores[rows], [self.sources[i] for i in rows])
+
+
+class PoseTracker:
+    """Follows the people of one video.
+
+    `step` takes the frames one by one, in order. What it remembers is the queue of the last `queue_length` frames
+    and the next id: `state` gives it for a file, `restore` takes it back, `reset` begins another video.
+    """
+
+    def __init__(self, skeleton: Skeleton, settings: TrackerSettings | None = None) -> None:
+        self.skeleton = skeleton
+        self.settings = settings or TrackerSettings()
+        self.joints = JointTerms(skeleton.sigmas, self.settings.joint_threshold, self.settings.hidden_weight)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everyone: the next frame is the first of a video."""
+        self.queue: deque[Queued] = deque(maxlen=self.settings.queue_length)  # newest first
+        self.next_id = 1
+
+    def step(
+        self,
+        frame: Frame,
+        boxes: Boxes | Poses,
+        flow: Floats | None,
+        estimate: Estimate | None,
+        cut: bool = False,
+    ) -> list[Person]:
+        """The people of the next frame, by id.
+
+        `boxes` are the detector's, or whole poses from a file, which are taken as they are. `flow` (H, W, 2) float32
+        leads from the frame before to this one, x then y, pixels; None where there is none. `estimate` gives the
+        poses of boxes; without it the joints that flow carried are the pose where the file has nobody. `cut` begins
+        a new scene: nobody is carried into it. Raises ValueError for boxes without poses and nobody to estimate them.
+        """
+        if cut:
+            self.queue.clear()
+        else:
+            self._carry(flow)
+        flowing = flow is not None and self.settings.propagation and not cut
+        carried = self._flow_boxes() if flowing else Boxes.empty()
+        if estimate is not None and isinstance(boxes, Boxes):
+            found = self._estimate(frame.image, _in_order(boxes), carried, estimate)
+            ids = self._identify(found.poses)
+        else:
+            found = self._given(boxes)
+            ids = self._identify(found.poses)
+            found, ids = self._fill(found, ids, carried)
+        ids = self._name(ids)
+        self._push(found, ids)
+        return _people(found, ids)
+
+    def _carry(self, flow: Floats | None) -> None:
+        """Every queued person's joints, one frame on."""
+        if flow is not None:
+            moved = [propagate(entry, flow) for entry in self.queue]
+        else:
+            latest = {
+                int(i): speed
+                for entry in reversed(self.queue)
+                for i, speed in zip(entry.ids, entry.velocities, strict=True)
+            }
+            moved = [coast(entry, latest) for entry in self.queue]
+        self.queue.clear()
+        self.queue.extend(moved)
+
+    def _flow_boxes(self) -> Boxes:
+        """Flow boxes of the newest entry, row by row; the score is 0 where the person could only be thrown out."""
+        if not self.queue:
+            return Boxes.empty()
+        boxes = flow_boxes(self.queue[0], self.settings.joint_threshold)
+        return Boxes(boxes.xyxy, np.where(boxes.scores >= self.settings.person_threshold, boxes.scores, 0))
+
+    def _estimate(self, image: Image, detected: Boxes, carried: Boxes, estimate: Estimate) -> Found:
+        """Poses on the unified boxes, without duplicates and people hardly seen."""
+        boxes, sources = unify(detected, carried[carried.scores > 0], self.settings.nms_iou)
+        poses = estimate(image, boxes) if len(boxes) else Poses.empty(len(self.skeleton))
+        areas = crop_areas(poses.boxes)
+        kept = oks_nms(poses.keypoints, poses.scores, areas, self.skeleton.sigmas, self.settings.oks_nms)
+        kept = kept[poses.scores[kept] >= self.settings.person_threshold]
+        return Found(poses, boxes.scores, sources)[kept]
+
+    def _given(self, poses: Boxes | Poses) -> Found:
+        """The poses of a file, as they are, but for people under the person threshold."""
+        if isinstance(poses, Boxes):
+            if len(poses):
+                raise ValueError("boxes without poses need an estimate")
+            poses = Poses.empty(len(self.skeleton))
+        poses = _in_order(poses[poses.scores >= self.settings.person_threshold])
+        return Found(poses, np.minimum(poses.scores, 1), ["file"] * len(poses))
+
+    def _identify(self, poses: Poses) -> NDArray[np.int64]:
+        """Ids (N,) that `poses` have from people of the queue; 0 for those that nobody is like."""
+        ids = np.zeros(len(poses), np.int64)
+        known, alike = similarity(self.settings.similarity, self.queue, poses, self.joints)
+        for row, column in MATCHINGS[self.settings.matching](alike, self.settings.similarity_threshold):
+            ids[column] = known[row]
+        return ids
+
+    def _fill(self, found: Found, ids: NDArray[np.int64], carried: Boxes) -> tuple[Found, NDArray[np.int64]]:
+        """Add the people of the frame before whom the file does not have: the joints that flow carried.
+
+        They keep their ids, so nobody can take the id of a person whom the file has by being carried exactly.
+        """
+        gone = carried.scores > 0
+        if not gone.any():
+            return found, ids
+        newest = self.queue[0]
+        gone &= ~np.isin(newest.ids, ids)
+        _, kept = _ranked_nms(
+            Boxes(found.poses.boxes, found.box_scores), carried[gone], self.settings.nms_iou
+        )
+        rows = np.flatnonzero(gone)[kept]
+        keypoints = np.where(located(newest.carried[rows])[..., None], newest.carried[rows], 0)
+        poses = Poses(keypoints, carried.xyxy[rows], carried.scores[rows])
+        filled = Found(
+            Poses.concatenate(found.poses, poses),
+            np.concatenate([found.box_scores, carried.scores[rows]]),
+            [*found.sources, *["flow"] * len(rows)],
+        )
+        return filled, np.concatenate([ids, newest.ids[rows]])
+
+    def _name(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`ids` with new ones, in the order of the rows, where they are 0."""
+        new = ids == 0
+        named = ids.copy()
+        named[new] = self.next_id + np.arange(new.sum())
+        self.next_id += int(new.sum())
+        return named
+
+    def _push(self, found: Found, ids: NDArray[np.int64]) -> None:
+        keypoints = found.poses.keypoints
+        carried = np.where(located(keypoints)[..., None], keypoints, np.float32([np.nan, np.nan, 0]))
+        speeds = velocities(ids, keypoints, self.queue)
+        self.queue.appendleft(Queued(ids, found.poses, carried, found.box_scores, speeds))
+
+    def state(self) -> dict[str, Any]:
+        """What the tracker remembers, as JSON values; float32 numbers come back exactly."""
+        return {"next_id": self.next_id, "queue": [entry.to_json() for entry in self.queue]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` as if never stopped."""
+        self.reset()
+        self.next_id = int(state["next_id"])
+        self.queue.extend(Queued.from_json(entry, len(self.skeleton)) for entry in state["queue"])
+
+
+def unify(detected: Boxes, carried: Boxes, threshold: float) -> tuple[Boxes, list[Source]]:
+    """The boxes that stay of the detector's and those that flow `carried`, and where each is from.
+
+    Non-maximum suppression at IoU `threshold`; the detector's boxes, by score, rank before flow's, by score.
+    """
+    detected_rows, carried_rows = _ranked_nms(detected, carried, threshold)
+    sources: list[Source] = [*["detector"] * len(detected_rows), *["flow"] * len(carried_rows)]
+    return Boxes.concatenate(detected[detected_rows], carried[carried_rows]), sources
+
+
+def _ranked_nms(first: Boxes, second: Boxes, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of `first` and of `second` that stay when all of `first` rank before `second`."""
+    n = len(first)
+    ranks = np.concatenate(
+        [np.argsort(-first.scores, kind="stable"), n + np.argsort(-second.scores, kind="stable")]
+    )
+    xyxy = np.concatenate([first.xyxy, second.xyxy])
+    kept = suppress(iou(xyxy, xyxy), ranks, threshold)
+    return kept[kept < n], kept[kept >= n] - n
+
+
+_Rows = TypeVar("_Rows", Boxes, Poses)
+
+
+def _in_order(people: _Rows) -> _Rows:
+    """`people` by score, then by where they are, so that nothing depends on the order in which they came."""
+    if isinstance(people, Poses):
+        places = np.concatenate([people.boxes, people.keypoints.reshape(len(people), np.prod(people.keypoints.shape[1:]))], axis=1)
+    else:
+        places = people.xyxy
+    return people[np.lexsort([*places.T[::-1], -people.scores])]
+
+
+def _people(found: Found, ids: NDArray[np.int64]) -> list[Person]:
+    """`found` as people, by id."""
+    poses = found.poses
+    return [
+        Person(int(ids[i]), float(poses.scores[i]), poses.boxes[i], poses.keypoints[i], found.sources[i])
+        for i in np.argsort(ids)
+    ]

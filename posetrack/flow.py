@@ -1,0 +1,138 @@
+"""Dense optical flow between neighbouring frames, reading it at joints, and telling where a scene ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from posetrack.errors import DeviceError, FormatError
+from posetrack.types import Floats, Image
+
+__all__ = ["CUT_THRESHOLD", "FLOWS", "Flow", "cut_score", "make_flow", "read_flow"]
+
+Flow = Callable[[Image, Image], Floats]
+"""Previous and current frame, (H, W, 3) uint8 RGB, to the displacement (H, W, 2) float32 of each previous pixel, x then y."""
+
+CUT_THRESHOLD = 0.48
+"""The `cut_score` from which on a new scene begins."""
+
+
+def _dis(preset: int) -> Flow:
+    own = threading.local()  # the object keeps its buffers: a quarter faster, but two threads must not share it
+
+    def flow(previous: Image, current: Image) -> Floats:
+        if not hasattr(own, "dis"):
+            own.dis = cv2.DISOpticalFlow_create(preset)
+        return _calculate(own.dis.calc, previous, current)
+
+    return flow
+
+
+def _farneback(previous: Image, current: Image) -> Floats:
+    return _calculate(
+        lambda a, b, _: cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 4, 15, 3, 5, 1.1, 0), previous, current
+    )
+
+
+def _tvl1() -> Flow:
+    if not hasattr(cv2, "optflow"):
+        raise DeviceError(
+            "flow tvl1 needs OpenCV's contrib modules; uninstall opencv-python and install "
+            "opencv-contrib-python-headless, or choose dis-medium"
+        )
+    return lambda previous, current: _calculate(
+        cv2.optflow.DualTVL1OpticalFlow_create().calc, previous, current
+    )
+
+
+FLOWS: dict[str, Callable[[], Flow | None]] = {
+    "dis-fast": lambda: _dis(cv2.DISOPTICAL_FLOW_PRESET_FAST),
+    "dis-medium": lambda: _dis(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM),
+    "farneback": lambda: _farneback,
+    "tvl1": _tvl1,
+    "none": lambda: None,
+}
+"""Optical flow methods by name: DIS (Kroeger 2016), Farneback (2003), TV-L1 (Zach 2007), or none at all."""
+
+
+def make_flow(name: str) -> Flow | None:
+    """The flow method called `name`, None for "none"; it may be called by several threads at once.
+
+    Raises FormatError for an unknown name, DeviceError where this OpenCV lacks the method.
+    """
+    if name not in FLOWS:
+        raise FormatError(f"unknown flow '{name}'; posetrack knows {', '.join(FLOWS)}")
+    return FLOWS[name]()
+
+
+def _calculate(calc: Callable[[Any, Any, None], Any], previous: Image, current: Image) -> Floats:
+    if previous.shape != current.shape:
+        raise ValueError(f"flow wants two pictures of one size, not {previous.shape} and {current.shape}")
+    grays = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (previous, current)]
+    if min(previous.shape[:2]) < SMALLEST:
+        return np.zeros((*previous.shape[:2], 2), np.float32)
+    return np.asarray(calc(grays[0], grays[1], None), np.float32)
+
+
+SMALLEST = 32
+"""Pixels: in pictures with a shorter side than this nothing moves, since the methods' windows don't fit in."""
+
+
+def read_flow(flow: Floats, points: Floats) -> Floats:
+    """The flow (H, W, 2) at `points` (N, 2), x then y in pixels, bilinear: (N, 2) float32, NaN outside the picture.
+
+    The picture ends half a pixel beyond the centres of its outer pixels; there the outermost value holds.
+    """
+    height, width = flow.shape[:2]
+    points = np.asarray(points, np.float64).reshape(-1, 2)
+    inside = np.all((points >= -0.5) & (points <= (width - 0.5, height - 0.5)), axis=1)
+    x = np.clip(np.where(inside, points[:, 0], 0), 0, width - 1)
+    y = np.clip(np.where(inside, points[:, 1], 0), 0, height - 1)
+    left = np.minimum(x.astype(np.intp), max(width - 2, 0))
+    top = np.minimum(y.astype(np.intp), max(height - 2, 0))
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    u, v = (x - left)[:, None], (y - top)[:, None]
+    upper = flow[top, left] * (1 - u) + flow[top, right] * u
+    lower = flow[bottom, left] * (1 - u) + flow[bottom, right] * u
+    read = np.asarray(upper * (1 - v) + lower * v, np.float32)
+    read[~inside] = np.nan
+    return read
+
+
+def cut_score(previous: Image, current: Image) -> float:
+    """How much two neighbouring frames look like two scenes, 0 to 1: the geometric mean of two disagreements.
+
+    One is 1 - the best correlation of the pictures under any shift, at 64x36, gray: a panning camera or a flash keep it
+    low. The other is the Hellinger distance of their colours (Lab, 16 bins a channel): motion and blur keep it low. A cut
+    has both.
+    """
+    before, after = _thumbnail(previous), _thumbnail(current)
+    form = 1 - _best_correlation(cv2.cvtColor(before, cv2.COLOR_RGB2GRAY), cv2.cvtColor(after, cv2.COLOR_RGB2GRAY))
+    shared = float(np.sqrt(_colours(before) * _colours(after)).sum())
+    return float(np.sqrt(max(form, 0.0) * np.sqrt(max(1 - shared, 0.0))))
+
+
+def _thumbnail(image: Image) -> Any:
+    return cv2.resize(image, (64, 36), interpolation=cv2.INTER_AREA)
+
+
+def _colours(thumbnail: Any) -> NDArray[np.float64]:
+    lab = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2LAB)
+    counts = cv2.calcHist([lab], [0, 1, 2], None, [16] * 3, [0, 256] * 3)
+    return np.asarray(counts, np.float64) / lab[..., 0].size
+
+
+_NOISE = 3.0
+"""Gray levels: contrast below this is noise, and two pictures without contrast agree in form."""
+
+
+def _best_correlation(a: Any, b: Any) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    products = np.fft.irfft2(np.fft.rfft2(a) * np.conj(np.fft.rfft2(b)), s=a.shape)
+    floor = _NOISE**2 * a.size
+    return float((products.max() + floor) / (np.sqrt((a * a).sum() * (b * b).sum()) + floor))

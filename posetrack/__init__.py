@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posetrack.errors import PosetrackError
-    from posetrack.pipeline import Tracker, track
+    from posetrack.api import Tracker, track
     from posetrack.results.native import Tracks, load
     from posetrack.skeleton import SKELETONS, Skeleton
     from posetrack.types import Boxes, Frame, FrameResult, Person, Poses
@@ -29,7 +29,7 @@ _HOMES = {
     **dict.fromkeys(("SKELETONS", "Skeleton"), "skeleton"),
     **dict.fromkeys(("Boxes", "Frame", "FrameResult", "Person", "Poses"), "types"),
     **dict.fromkeys(("Tracks", "load"), "results.native"),
-    **dict.fromkeys(("Tracker", "track"), "pipeline"),
+    **dict.fromkeys(("Tracker", "track"), "api"),
 }
 """Where each public name lives. They are fetched when they are first used, so that `import posetrack` loads no torch."""
 

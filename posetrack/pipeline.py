@@ -1,0 +1,150 @@
+"""One video through all of it, in blocks of frames (DESIGN section 2).
+
+    frames -> blocks -> observe: boxes, poses on them, flow between neighbours     stateless, made ahead
+                     -> tracker.step, frame by frame                               in order, light
+
+`observe` needs nothing but its frames, so decoding, networks, flow and tracking overlap, and what comes out does not
+depend on how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from posetrack.blocks import Block, ahead, blocks
+from posetrack.cores import core_count, single_threaded_opencv
+from posetrack.flow import CUT_THRESHOLD, cut_score, make_flow
+from posetrack.geometry import nms
+from posetrack.sight import Sight
+from posetrack.tracker import PoseTracker, TrackerSettings
+from posetrack.types import Boxes, Estimate, Floats, Frame, FrameResult, Image, Poses
+
+__all__ = ["Motion", "Observation", "PipelineSettings", "follow", "make_motion", "observe", "reuse", "step"]
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """How frames are worked on; what the tracker does with them stands in `tracker`.
+
+    `detect_every` N looks for people in every Nth frame only and leaves the frames between to flow boxes.
+    `flow` is a name of flow.FLOWS; `cut` the score from which on a frame begins a new scene (flow.cut_score); `block`
+    the frames in one batch.
+    """
+
+    detect_every: int = 1
+    flow: str = "dis-fast"
+    cut: float = CUT_THRESHOLD
+    block: int = 16
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What can be told of a frame without knowing who is who.
+
+    `people` are the boxes found (or poses, from a file); `poses` those estimated on the boxes that stay after NMS
+    among themselves (None: none were asked for); `flow` (H, W, 2) float32 leads here from the frame before, None
+    where a scene begins.
+    """
+
+    frame: Frame
+    people: Boxes | Poses
+    poses: Poses | None
+    flow: Floats | None
+    cut: bool
+
+
+Motion = Callable[[Frame | None, Frame], tuple[Floats | None, bool]]
+
+
+def make_motion(settings: PipelineSettings) -> Motion:
+    """The function that gives the flow from one frame to the next, and whether a new scene begins there."""
+    flow = make_flow(settings.flow)
+
+    def motion(before: Frame | None, frame: Frame) -> tuple[Floats | None, bool]:
+        if before is None or flow is None:
+            return None, False
+        if before.image.shape != frame.image.shape or cut_score(before.image, frame.image) >= settings.cut:
+            return None, True
+        return flow(before.image, frame.image), False
+
+    return motion
+
+
+def observe(
+    block: Block, sight: Sight, motion: Motion, settings: PipelineSettings, pool: ThreadPoolExecutor
+) -> list[Observation]:
+    """Everything stateless about a block: people, their poses in one pass, and flow (in `pool`, beside them)."""
+    moved = [pool.submit(motion, before, frame) for before, frame in block.neighbours]
+    looked_at = [frame for frame in block.frames if frame.index % settings.detect_every == 0]
+    people: Sequence[Boxes | Poses] = sight.find(looked_at)
+    found = dict(zip((frame.index for frame in looked_at), people, strict=True))
+    poses = _estimate_all(looked_at, found, sight, settings.tracker.nms_iou)
+    nobody = Boxes.empty() if sight.estimates else Poses.empty(len(sight.skeleton))
+    return [
+        Observation(frame, found.get(frame.index, nobody), poses.get(frame.index), *motion_.result())
+        for frame, motion_ in zip(block.frames, moved, strict=True)
+    ]
+
+
+def _estimate_all(
+    frames: list[Frame], found: dict[int, Boxes | Poses], sight: Sight, nms_iou: float
+) -> dict[int, Poses]:
+    """Poses of the boxes that stay after NMS among themselves, all frames in one pass, by frame number.
+
+    The tracker's NMS ranks the detector's boxes before those of the flow, so these are the ones that it keeps.
+    """
+    boxes = {
+        index: people[nms(people.xyxy, people.scores, nms_iou)]
+        for index, people in found.items()
+        if isinstance(people, Boxes) and len(people)
+    }
+    images = [frame.image for frame in frames if frame.index in boxes]
+    return dict(zip(boxes, sight.estimate(images, list(boxes.values())), strict=True)) if boxes else {}
+
+
+def reuse(poses: Poses | None, sight: Sight) -> Estimate:
+    """An estimate that answers from `poses` for the boxes they were made on, and asks `sight` for the others."""
+    rows = {} if poses is None else {box.tobytes(): row for row, box in enumerate(poses.boxes)}
+
+    def estimate(image: Image, boxes: Boxes) -> Poses:
+        known = np.array([rows.get(box.tobytes(), -1) for box in boxes.xyxy], np.int64)
+        fresh = known < 0
+        if poses is None or fresh.all():
+            return sight.estimate([image], [boxes])[0]
+        if not fresh.any():
+            return poses[known]
+        both = Poses.concatenate(poses, sight.estimate([image], [boxes[fresh]])[0])
+        known[fresh] = len(poses) + np.arange(fresh.sum())
+        return both[known]
+
+    return estimate
+
+
+def follow(
+    frames: Iterable[Frame],
+    sight: Sight,
+    tracker: PoseTracker,
+    settings: PipelineSettings,
+    before: Frame | None = None,
+) -> Iterator[list[tuple[Frame, FrameResult]]]:
+    """The people of `frames`, a block at a time; after each one the tracker stands at the block's end.
+
+    `before` is the frame ahead of the first one, where a run goes on; it is not tracked again.
+    """
+    motion = make_motion(settings)
+    with single_threaded_opencv(), ThreadPoolExecutor(core_count()) as pool:
+        read = ahead(blocks(frames, settings.block, before))
+        for seen in ahead(observe(block, sight, motion, settings, pool) for block in read):
+            yield [(each.frame, step(tracker, each, sight)) for each in seen]
+
+
+def step(tracker: PoseTracker, seen: Observation, sight: Sight) -> FrameResult:
+    """The people of the next frame, which the tracker takes in."""
+    estimate = reuse(seen.poses, sight) if sight.estimates else None
+    people = tracker.step(seen.frame, seen.people, seen.flow, estimate, seen.cut)
+    return FrameResult(seen.frame.index, seen.frame.time, tuple(people), seen.cut)

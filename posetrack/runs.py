@@ -1,0 +1,189 @@
+"""One input to its result files: names, header, journal, going on after an interruption."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import posetrack
+from posetrack.errors import OutputError
+from posetrack.pipeline import PipelineSettings, follow
+from posetrack.results.native import Header, Journal, Resume, read_tracks, resume_point
+from posetrack.sight import Sight
+from posetrack.tracker import PoseTracker
+from posetrack.types import Frame, FrameResult
+from posetrack.video import VideoReader, open_video
+
+__all__ = ["Job", "Outcome", "Span", "make_header", "plan", "run_job"]
+
+Report = Callable[[Frame, FrameResult], None]
+"""Told of every frame as soon as it is tracked."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of a video to work on: from `start` to before `end` (seconds), each `stride`-th frame."""
+
+    start: float | None = None
+    end: float | None = None
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and where its tracks go."""
+
+    source: str
+    output: Path
+
+    @property
+    def video(self) -> Path:
+        """Where the annotated video goes: NAME.tracks.mp4, never the name of a source."""
+        return self.output.with_name(self.output.name.removesuffix(".json").removesuffix(".tracks") + ".tracks.mp4")
+
+
+@dataclass
+class Outcome:
+    """What came of a job: frames and tracks in the file, what the reader complained of; `skipped` when it was done."""
+
+    frames: int = 0
+    tracks: int = 0
+    skipped: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+def plan(sources: Iterable[str], output: Path | None) -> list[Job]:
+    """Where the tracks of each source go: beside it, into the folder `output`, or to the file `output`.
+
+    OutputError when two sources would write the same file, or several one.
+    """
+    jobs: dict[Path, Job] = {}
+    sources = list(sources)
+    if output and output.suffix == ".json" and len(sources) > 1:
+        raise OutputError(f"{output}: one file cannot hold the tracks of {len(sources)} inputs; name a folder")
+    for source in sources:
+        job = Job(source, _output(source, output))
+        if job.output in jobs:
+            raise OutputError(
+                f"{source} and {jobs[job.output].source} would both write {job.output}; "
+                "run them apart, with different --output"
+            )
+        jobs[job.output] = job
+    return list(jobs.values())
+
+
+def _output(source: str, output: Path | None) -> Path:
+    if output and output.suffix == ".json":
+        return output
+    path = Path(source)
+    beside = Path() if "://" in source or source.isdigit() else path.parent
+    return (output or beside) / f"{_stem(source)}.tracks.json"
+
+
+def _stem(source: str) -> str:
+    """What the results of a source are called: clip of a/clip.mp4, the folder of a glob, camera0."""
+    if source.isdigit():
+        return f"camera{source}"
+    path = Path(source.split("?")[0].rstrip("/")) if "://" in source else Path(source)
+    while re.search(r"[*?\[]", path.name):
+        path = path.parent
+    name = path.resolve().name if not path.name or path.name == ".." else path.name
+    return name if path.is_dir() else Path(name).stem or "video"
+
+
+def make_header(video: dict[str, Any], sight: Sight, settings: dict[str, Any]) -> Header:
+    """The header of a result: versions, the video as it was read, skeleton, and every option in force."""
+    return Header(_versions(), video, sight.skeleton, settings)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"name": "posetrack", "version": posetrack.__version__}
+    for package in ("torch", "torchvision", "opencv-contrib-python-headless", "av", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:  # an equivalent package, say opencv-python, is installed in its place
+            versions[package] = "unknown"
+    return versions
+
+
+def _video_record(reader: VideoReader) -> dict[str, Any]:
+    """A video in a header. Its name without its folder: the same video gives the same file wherever it lies."""
+    info = reader.info
+    name = info.path if "://" in info.path else Path(info.path).name
+    return {
+        "path": name, "width": info.width, "height": info.height, "fps": round(info.fps, 6),
+        "duration": None if info.duration is None else round(info.duration, 6), "rotation": info.rotation,
+    }  # fmt: skip
+
+
+def run_job(
+    job: Job,
+    sight: Sight,
+    settings: PipelineSettings,
+    said: dict[str, Any],
+    *,
+    span: Span = Span(),
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> Outcome:
+    """Track the people of one video into `job.output`.
+
+    `said` is what the header says of the options besides `settings` and `span`. With `resume` an interrupted run goes
+    on at its last block, and a finished one is left alone. `report` is told of every frame, also of those that a
+    resumed run has done already. Raises InputError and OutputError; what exists is only replaced with `overwrite`.
+    """
+    with open_video(job.source, span.start, span.end, span.stride) as reader:
+        header = make_header(_video_record(reader), sight, {**said, **asdict(span), **asdict(settings)})
+        if resume and job.output.exists() and not overwrite:
+            return _finished(job)
+        point = resume_point(job.output, header) if resume and not overwrite else None
+        with Journal(job.output, header, resume=point, overwrite=overwrite) as journal:
+            tracker = PoseTracker(sight.skeleton, settings.tracker)
+            if point is None:
+                _write(journal, follow(reader, sight, tracker, settings), tracker, report)
+            else:
+                with open_video(job.source, span.start, span.end, span.stride, point.state["last"]) as rest:
+                    _go_on(journal, point, rest, sight, tracker, settings, report)
+        return Outcome(journal.frames, len(journal.tracks), warnings=list(reader.warnings))
+
+
+def _finished(job: Job) -> Outcome:
+    tracks = read_tracks(job.output)
+    return Outcome(tracks.header.video.get("frames_read") or 0, len(tracks.tracks), skipped=True)
+
+
+Blocks = Iterator[list[tuple[Frame, FrameResult]]]
+
+
+def _write(journal: Journal, made: Blocks, tracker: PoseTracker, report: Report | None) -> None:
+    """Every block into the journal, with the tracker's state behind it."""
+    with closing(made):  # type: ignore[type-var]
+        for block in made:
+            for frame, result in block:
+                journal.write(result)
+                if report:
+                    report(frame, result)
+            last = block[-1][1].index
+            journal.checkpoint({"last": last, "tracker": tracker.state()}, next_frame=last + 1)
+
+
+def _go_on(
+    journal: Journal,
+    point: Resume,
+    rest: VideoReader,
+    sight: Sight,
+    tracker: PoseTracker,
+    settings: PipelineSettings,
+    report: Report | None,
+) -> None:
+    """The rest of an interrupted run. `rest` begins with the last frame that was done, for the flow from it."""
+    tracker.restore(point.state["tracker"])
+    frames = iter(rest)
+    before = next(frames, None)
+    _write(journal, follow(frames, sight, tracker, settings, before), tracker, report)

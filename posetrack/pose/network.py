@@ -39,6 +39,7 @@ _PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
 class PoseArchitecture:
     """What a pose network is built from; the defaults are the paper's ResNet-50.
 
+    `body` is one of BODIES, or "onnx" for a network that an ONNX file brings (posetrack.weights.onnx).
     `deconv_filters` and `deconv_kernels` have one entry a transposed convolution. `laterals` (MobileNetV2
     only) adds the body's finer maps, through 1x1 convolutions, to what the transposed convolutions give.
     `final_kernel` is 1 or 3. `stride_first` halves the map in a bottleneck's first convolution, as the
@@ -55,7 +56,7 @@ class PoseArchitecture:
     stride_first: bool = False
 
     def __post_init__(self) -> None:
-        if self.body not in BODIES:
+        if self.body not in (*BODIES, "onnx"):
             raise ValueError(f"no body '{self.body}'; there are {', '.join(BODIES)}")
         if len(self.deconv_filters) != len(self.deconv_kernels) or not self.deconv_filters:
             raise ValueError("deconv_filters and deconv_kernels want one entry a transposed convolution")

@@ -6,7 +6,7 @@ import difflib
 import functools
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,9 +27,9 @@ Layout = Literal["posetrack", "microsoft", "mmpose", "torchvision"]
 class Entry:
     """One checkpoint: what it is, where it is got, and what its publisher says of it.
 
-    `sha256` is whole, or the first digits that the publisher puts into the file name, or empty. `url` is empty
-    for shipped files and for those that have no direct address. `architecture` and `input` are as in the
-    metadata of a weights file; `parameters` in millions, `gflops` for one input, `size_mb` in 10^6 bytes.
+    `sha256` is whole, or the first digits that the publisher puts into the file name, or empty. `url` is
+    empty for shipped files and for those that have no direct address. `architecture` and `input` are as in
+    the metadata of a weights file; `parameters` in millions, `gflops` for one input, `size_mb` in 10^6 bytes.
     """
 
     name: str
@@ -49,7 +49,6 @@ class Entry:
     score: str = ""
     data: str = ""
     training_data: str = ""
-    recognise_by: tuple[str, ...] = field(default=())
 
     @property
     def shipped(self) -> bool:
@@ -74,7 +73,7 @@ def read_catalogue(path: Path) -> dict[str, Entry]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read as a manifest ({error}); install posetrack again") from None
+        raise WeightsError(f"{path}: no readable manifest ({error}); install posetrack again") from None
     inputs = document.get("input", {})
     entries = {}
     for row in document.get("weights", []):
@@ -102,4 +101,6 @@ def find_entry(name: str) -> Entry:
         return entries[name]
     near = difflib.get_close_matches(name, entries, 3, 0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise WeightsError(f"no weights called '{name}' and no such file; {hint}`posetrack weights list` shows all names")
+    raise WeightsError(
+        f"no weights called '{name}' and no such file; {hint}`posetrack weights list` shows all"
+    )

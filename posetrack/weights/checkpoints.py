@@ -26,19 +26,21 @@ class _Ignored:
         pass
 
 
-_multiarray = np.core.multiarray if np.lib.NumpyVersion(np.__version__) < "2.0.0" else np._core.multiarray
+_SCALAR = np.float64(0).__reduce__()[0]
+"""numpy's function that makes a number of its bytes; numpy moved its home between versions."""
 
 _ALLOWED: list[Any] = [
     np.dtype,
     np.dtypes.Float64DType,
     np.dtypes.Float32DType,
     np.dtypes.Int64DType,
-    (_multiarray.scalar, "numpy.core.multiarray.scalar"),
-    (_multiarray.scalar, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
     (_Ignored, "mmengine.logging.history_buffer.HistoryBuffer"),
 ]
-"""What published checkpoints hold beside tensors, by name: numpy's numbers, and mmengine's training log, which is
-read into a stand-in that ignores it. Everything else that torch does not take for data is refused."""
+"""What published checkpoints hold beside tensors, by name: numpy's numbers, and mmengine's training log,
+which is read into a stand-in that ignores it. Everything else that torch does not take for data is
+refused."""
 
 
 def open_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -60,8 +62,8 @@ def _what_is_wrong(error: Exception) -> str:
     refused = re.search(r"(?:GLOBAL|class|Global|function)\s+[`']?([\w.]+)", text)
     if "weights_only" in text.lower() and refused and "archive" not in text:
         return (
-            f"holds an object ({refused[1]}) that could run code, so posetrack does not open it; if you trust its "
-            "maker, save the bare state_dict with the program that made it, and import that"
+            f"holds an object ({refused[1]}) that could run code, so it is not opened; if you trust "
+            "its maker, save the bare state_dict with the program that made it, and import that"
         )
     return "damaged or truncated, or no PyTorch checkpoint; copy or download it again"
 
@@ -71,7 +73,8 @@ def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: holds {type(content).__name__}, not named tensors; give a file with a state_dict")
+        kind = type(content).__name__
+        raise WeightsError(f"{path}: holds {kind}, not named tensors; give a file with a state_dict")
     state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     if not state:
         raise WeightsError(f"{path}: holds no tensors by name; give a file with a state_dict")

@@ -1,8 +1,8 @@
 """Weights opened by name or by path, and written: every file checked before anything is built from it.
 
-The metadata of a weights file, all strings: `kind` ("pose" or "detector"), `architecture` (JSON of PoseArchitecture
-or DetectorArchitecture), `input` (JSON: size, colour order, mean, deviation), `skeleton`, `training_data`, `licence`,
-`started_from`, `source`, `scores` (JSON).
+The metadata of a weights file, all strings: `kind` ("pose" or "detector"), `architecture` (JSON of
+PoseArchitecture or DetectorArchitecture), `input` (JSON: size, colour order, mean, deviation), `skeleton`,
+`training_data`, `licence`, `started_from`, `source`, `scores` (JSON).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,21 +23,25 @@ from torch import Tensor, nn
 from posetrack.detector import DetectorArchitecture, build_detector
 from posetrack.errors import OutputError, WeightsError
 from posetrack.pose.network import PoseArchitecture, build_pose_network
-from posetrack.weights.catalogue import Kind, find_entry, shipped_folder
-from posetrack.weights.checkpoints import open_checkpoint
+from posetrack.pose.spec import PoseSpec
+from posetrack.weights.cache import read_pin, verify
+from posetrack.weights.catalogue import Kind, shipped_folder
 from posetrack.weights.containers import container, read_metadata, sha256_of
-from posetrack.weights.importers import check_state, import_state
-from posetrack.weights.metadata import metadata_for
+from posetrack.weights.foreign import UNSAID, Overrides, read_foreign
+from posetrack.weights.importers import check_state
+from posetrack.weights.onnx import OnnxHeatmaps, onnx_metadata
 
 __all__ = ["Weights", "build_network", "load_weights", "save_weights", "shipped"]
+
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".onnx")
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The weights of one network, checked: all tensors finite, float32, and those that its architecture wants.
+    """The weights of one network, checked: finite, float32, and just those that its architecture wants.
 
-    `name` is what the user called them, `sha256` that of the file at `path`. `state` is empty for an ONNX file, which
-    is its own network. `metadata` is the file's own, or made up for a checkpoint from elsewhere.
+    `name` is what the user called them, `sha256` that of the file at `path`. `state` is empty for an ONNX
+    file, which is its own network. `metadata` is the file's own, or made up for a checkpoint from elsewhere.
     """
 
     name: str
@@ -65,43 +69,49 @@ def shipped(kind: Kind) -> Path:
 
 
 def load_weights(
-    name_or_path: str | Path, kind: Kind | None = None, overrides: Mapping[str, Any] | None = None
+    name_or_path: str | Path,
+    kind: Kind | None = None,
+    folder: Path | None = None,
+    overrides: Overrides = UNSAID,
 ) -> Weights:
-    """The weights called `name_or_path`: "pose" or "detector" (shipped), a name of the catalogue, or a file.
+    """The weights called `name_or_path`: "pose" or "detector" (shipped), a name in the cache, or a file.
 
-    Files are safetensors of posetrack, PyTorch checkpoints of the authors, mmpose and torchvision (recognised from
-    their keys, opened without running what is in them), and ONNX heatmap networks. `kind` is what is wanted.
-    `overrides` says what a foreign file does not: `height`, `width`, `skeleton`, `colour_order`, `mean`, `std`.
-    WeightsError for a file that is absent, damaged, of another kind, or holds NaN.
+    Files are safetensors of posetrack, PyTorch checkpoints of the authors, mmpose and torchvision (recognised
+    from their keys, opened without running what is in them), and ONNX heatmap networks. `kind` is what is
+    wanted, `folder` the cache (see posetrack.weights.cache), `overrides` what a foreign file does not say.
+    WeightsError for a file that is absent, damaged, changed since it was checked, of another kind, or holds
+    NaN.
     """
-    path = _find(str(name_or_path))
-    weights = _open(str(name_or_path), path, overrides or {})
+    name = str(name_or_path)
+    if _is_path(name):
+        weights = _open(name, Path(name), overrides)
+    else:
+        path = verify(name, folder)
+        pin = read_pin(name, folder)
+        weights = _open(name, path, overrides, pin.metadata if pin else {})
     if kind and weights.kind != kind:
         words = {"pose": "a pose network", "detector": "a person detector"}
-        raise WeightsError(f"{path}: holds {words[weights.kind]}, not {words[kind]}; give it as --{weights.kind}")
+        raise WeightsError(
+            f"{weights.path}: holds {words[weights.kind]}, not {words[kind]}; give it as --{weights.kind}"
+        )
     return weights
 
 
-def _find(name: str) -> Path:
-    """The file that `name` means."""
-    if Path(name).is_file() or os.sep in name or Path(name).suffix in _SUFFIXES:
-        return Path(name)
-    entry = find_entry(name)
-    if entry.shipped:
-        return shipped_folder() / entry.file
-    raise WeightsError(f"{name} is not on this machine; get it with `posetrack weights get {name}`")
+def _is_path(name: str) -> bool:
+    return Path(name).is_file() or "/" in name or os.sep in name or Path(name).suffix in _SUFFIXES
 
 
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".onnx")
-
-
-def _open(name: str, path: Path, overrides: Mapping[str, Any]) -> Weights:
+def _open(name: str, path: Path, overrides: Overrides, unsaid: Mapping[str, str] = {}) -> Weights:
+    """The weights at `path`; `unsaid` is the metadata that an imported ONNX file does not carry."""
     packing = container(path)
     if packing == "onnx":
-        raise WeightsError(f"{path}: ONNX is not wired yet")
+        return _open_onnx(name, path, dict(unsaid), overrides)
     if packing == "safetensors":
         return _open_own(name, path)
-    return _open_foreign(name, path, overrides)
+    foreign = read_foreign(path, overrides)
+    check_finite(foreign.state, path)
+    digest = foreign.metadata["source_sha256"]
+    return Weights(name, path, foreign.kind, foreign.architecture, foreign.state, foreign.metadata, digest)
 
 
 def _open_own(name: str, path: Path) -> Weights:
@@ -113,66 +123,81 @@ def _open_own(name: str, path: Path) -> Weights:
         raise WeightsError(f"{path}: damaged ({error}); copy or download it again") from None
     check_state(state, architecture, str(path))
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    _check_finite(state, path)
+    check_finite(state, path)
     return Weights(name, path, kind, architecture, state, metadata, sha256_of(path))
 
 
-def _declared(metadata: Mapping[str, str], path: Path) -> tuple[Kind, PoseArchitecture | DetectorArchitecture]:
+def _open_onnx(name: str, path: Path, unsaid: dict[str, str], overrides: Overrides) -> Weights:
+    metadata = unsaid or onnx_metadata(OnnxHeatmaps(path), path.name, overrides)
+    kind, architecture = _declared(metadata, path)
+    return Weights(name, path, kind, architecture, {}, metadata, sha256_of(path))
+
+
+def _declared(
+    metadata: Mapping[str, str], path: Path
+) -> tuple[Kind, PoseArchitecture | DetectorArchitecture]:
     """Kind and architecture by a file's metadata."""
+    kind = metadata.get("kind", "")
+    if kind == "pose":
+        return "pose", PoseSpec.from_metadata(metadata, str(path)).architecture
+    if kind != "detector":
+        holds = f"holds '{kind}'" if kind else "does not say what network it holds"
+        raise WeightsError(
+            f"{path}: {holds}; posetrack reads its own safetensors files, others must be imported from the "
+            "original checkpoint with `posetrack weights import`"
+        )
     try:
-        record = json.loads(metadata["architecture"])
-        json.loads(metadata["input"])
-        if metadata["kind"] == "pose":
-            lists = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
-            return "pose", PoseArchitecture(**lists)
-        if metadata["kind"] == "detector":
-            return "detector", DetectorArchitecture.from_json(record)
+        return "detector", DetectorArchitecture.from_json(json.loads(metadata["architecture"]))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f"{path}: its metadata does not say what network this is ({error}); "
-            "posetrack reads its own safetensors files, others must be imported from the original checkpoint"
+            f"{path}: its 'architecture' cannot be read ({error}); get the file again"
         ) from None
-    raise WeightsError(f"{path}: holds '{metadata['kind']}', neither a pose network nor a detector")
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
 
 
-def _open_foreign(name: str, path: Path, overrides: Mapping[str, Any]) -> Weights:
-    imported = import_state(open_checkpoint(path), where=str(path))
-    _check_finite(imported.state, path)
-    digest = sha256_of(path)
-    architecture, metadata = metadata_for(imported, path, digest, overrides)
-    return Weights(name, path, imported.kind, architecture, imported.state, metadata, digest)
-
-
-def _check_finite(state: Mapping[str, Tensor], path: Path) -> None:
-    bad = [key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
+    """WeightsError that names the first tensor with NaN or infinity in it."""
+    floats = {key: value for key, value in state.items() if value.is_floating_point()}
+    bad = [key for key, value in floats.items() if not bool(torch.isfinite(value).all())]
     if bad:
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise WeightsError(f"{path}: '{bad[0]}'{more} holds NaN or infinity; the weights are damaged, get them again")
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise WeightsError(
+            f"{path}: '{bad[0]}'{more} holds NaN or infinity; the weights are damaged, get them again"
+        )
 
 
 def build_network(weights: Weights) -> nn.Module:
-    """The network of `weights` in eval mode, in float32 on the CPU."""
+    """The network of `weights` in eval mode, in float32 on the CPU; an ONNX file's runs in onnxruntime."""
+    if weights.path.suffix == ".onnx":
+        return OnnxHeatmaps(weights.path).eval()
     if isinstance(weights.architecture, PoseArchitecture):
         network: nn.Module = build_pose_network(weights.architecture)
     else:
         network = build_detector(weights.architecture)
-    network.load_state_dict(weights.state, strict=False)  # only batch counters can be absent: the rest is checked
+    # only batch counters can be absent, which inference ignores: everything else was checked on opening
+    network.load_state_dict(weights.state, strict=False)
     return network.eval()
 
 
 def save_weights(
-    path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str], dtype: torch.dtype = torch.float16
+    path: Path,
+    state: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write `state` (floats as `dtype`, without batch counters) and `metadata` to `path`, whole or not at all.
+    """Write `state` (floats as `dtype`, without batch counters) and `metadata` to `path`, whole or not at
+    all.
 
-    WeightsError when a value is not finite in `dtype`, OutputError when the file cannot be written.
+    WeightsError when a value is not finite in `dtype` or the metadata name no network, OutputError when the
+    file cannot be written.
     """
     plain = {
         key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous().clone()
         for key, value in sorted(state.items())
         if not key.endswith("num_batches_tracked")
     }
-    _check_finite(plain, path)
+    check_finite(plain, path)
     _declared(metadata, path)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
@@ -183,5 +208,3 @@ def save_weights(
             temporary.replace(path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path}: cannot be written ({error})") from None
-
-

@@ -1,18 +1,18 @@
 """Foreign state dicts renamed to ours: the reference implementation's, mmpose's 0.x and 1.x, torchvision's.
 
-Plain functions from dict to dict (REFERENCE 4.3, 4.4). What a network is, is told from names and shapes; every
-key that is missing, unexpected or of another shape is named in the error.
+Plain functions from dict to dict (REFERENCE 4.3, 4.4). What a network is, is told from names and shapes;
+every key that is missing, unexpected or of another shape is named in the error.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from posetrack.detector import DetectorArchitecture, build_detector
 from posetrack.errors import WeightsError
@@ -22,6 +22,7 @@ from posetrack.weights.catalogue import Kind, Layout
 __all__ = ["Imported", "check_state", "import_state", "recognise_detector", "recognise_pose"]
 
 State = Mapping[str, Tensor]
+Architecture = PoseArchitecture | DetectorArchitecture
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Imported:
     """A foreign state dict after renaming: its tensors by our names, float ones in float32."""
 
     layout: Layout
-    architecture: PoseArchitecture | DetectorArchitecture
+    architecture: Architecture
     state: dict[str, Tensor]
 
     @property
@@ -38,10 +39,8 @@ class Imported:
         return "pose" if isinstance(self.architecture, PoseArchitecture) else "detector"
 
 
-def import_state(
-    state: State, architecture: PoseArchitecture | DetectorArchitecture | None = None, where: str = "state dict"
-) -> Imported:
-    """Our form of a foreign `state`, recognised from its keys unless `architecture` says what it must be.
+def import_state(state: State, where: str = "state dict") -> Imported:
+    """Our form of a foreign `state`, recognised from its keys and shapes.
 
     `where` names the file in errors. WeightsError for an unknown layout, or one that lists every missing,
     unexpected and misshapen key.
@@ -49,7 +48,7 @@ def import_state(
     state = {key.removeprefix("module."): value for key, value in state.items()}
     layout = _layout(state, where)
     ours = _RENAMED[layout](state)
-    found = architecture or (recognise_detector(ours) if layout == "torchvision" else recognise_pose(ours, where))
+    found = recognise_detector(ours) if layout == "torchvision" else recognise_pose(ours, where)
     check_state(ours, found, where)
     return Imported(layout, found, {key: _plain(value) for key, value in ours.items() if not _counts(key)})
 
@@ -66,8 +65,8 @@ def _layout(state: State, where: str) -> Layout:
         return "microsoft"
     example = ", ".join(list(state)[:3])
     raise WeightsError(
-        f"{where}: a network that posetrack does not know (its first keys are {example}); it imports Simple Baselines "
-        "pose networks (the authors', mmpose's) and torchvision's Faster R-CNN and Keypoint R-CNN"
+        f"{where}: a network that posetrack does not know (its first keys are {example}); it imports Simple "
+        "Baselines pose networks (the authors', mmpose's) and torchvision's Faster R-CNN and Keypoint R-CNN"
     )
 
 
@@ -89,11 +88,16 @@ def _from_torchvision(state: State) -> dict[str, Tensor]:
     return renamed
 
 
-_RENAMED = {"microsoft": dict, "mmpose": _from_mmpose, "torchvision": _from_torchvision, "posetrack": dict}
+_RENAMED: dict[Layout, Callable[[State], dict[str, Tensor]]] = {
+    "microsoft": dict,
+    "mmpose": _from_mmpose,
+    "torchvision": _from_torchvision,
+}
 
 
 def _counts(key: str) -> bool:
-    """Whether `key` only counts training batches; files of old PyTorch versions lack it, inference ignores it."""
+    """Whether `key` only counts training batches; files of old PyTorch versions lack it, inference ignores
+    it."""
     return key.endswith("num_batches_tracked")
 
 
@@ -101,38 +105,57 @@ def _plain(value: Tensor) -> Tensor:
     return value.detach().float().contiguous() if value.is_floating_point() else value.detach().contiguous()
 
 
-_DEPTHS = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50", (23, True): "resnet101", (36, True): "resnet152"}
+_BODIES = {
+    (2, False): "resnet18",
+    (6, False): "resnet34",
+    (6, True): "resnet50",
+    (23, True): "resnet101",
+    (36, True): "resnet152",
+}
+"""The body by the number of blocks in layer3, and whether they are bottlenecks."""
 
 
 def recognise_pose(state: State, where: str = "state dict") -> PoseArchitecture:
     """The ResNet, transposed convolutions and joints of a pose network's `state` in our names.
 
-    Told by majority of what the keys say, so that one missing or misshapen key is named later and not mistaken
-    for another architecture. WeightsError when the body is no ResNet of the paper.
+    Told by majority of what the keys say, so that one missing or misshapen key is named later and not
+    mistaken for another architecture. WeightsError when the body is no ResNet of the paper.
     """
     blocks = {int(found[1]) for key in state if (found := re.match(r"layer3\.(\d+)\.", key))}
     bottleneck = any(re.match(r"layer\d\.\d+\.conv3\.", key) for key in state)
-    body = _DEPTHS.get((max(blocks, default=-1) + 1, bottleneck))
+    body = _BODIES.get((max(blocks, default=-1) + 1, bottleneck))
     if body is None:
         raise WeightsError(
             f"{where}: its body is no ResNet-18, 34, 50, 101 or 152 ({len(blocks)} blocks in layer3); "
             "export it to ONNX with its own program and give the .onnx file"
         )
-    stages = max((int(key.split(".")[1]) for key in state if re.match(r"deconv_layers\.\d+\.", key)), default=6) // 3 + 1
+    numbers = [int(found[1]) for key in state if (found := re.match(r"deconv_layers\.(\d+)\.", key))]
+    stages = max(numbers, default=6) // 3 + 1
     filters, kernels = zip(*(_deconv(state, stage) for stage in range(stages)), strict=True)
-    joints = _most(t.shape[0] for k in ("final_layer.weight", "final_layer.bias") if (t := state.get(k)) is not None)
-    return PoseArchitecture(body, joints or 17, filters, kernels)
+    final = state.get("final_layer.weight")
+    return PoseArchitecture(
+        body,
+        _most(_lengths(state, "final_layer.weight", "final_layer.bias")) or 17,
+        filters,
+        kernels,
+        final_kernel=3 if final is not None and final.shape[-1] == 3 else 1,
+        deconv_bias=all(f"deconv_layers.{3 * stage}.bias" in state for stage in range(stages)),
+    )
 
 
 def _deconv(state: State, stage: int) -> tuple[int, int]:
     """Filters and kernel of transposed convolution `stage`."""
+    norm = f"deconv_layers.{3 * stage + 1}"
+    votes = _lengths(state, f"{norm}.weight", f"{norm}.bias", f"{norm}.running_mean", f"{norm}.running_var")
     weight = state.get(f"deconv_layers.{3 * stage}.weight")
-    square = weight is not None and weight.dim() == 4 and weight.shape[3] in (2, 3, 4)
-    votes = [weight.shape[1]] if weight is not None and square else []
-    for part in ("weight", "bias", "running_mean", "running_var"):
-        norm = state.get(f"deconv_layers.{3 * stage + 1}.{part}")
-        votes += [norm.shape[0]] if norm is not None and norm.dim() == 1 else []
-    return _most(votes) or 256, weight.shape[3] if weight is not None and square else 4
+    if weight is None or weight.dim() != 4 or weight.shape[3] not in (2, 3, 4):
+        return _most(votes) or 256, 4
+    return _most([weight.shape[1], *votes]), weight.shape[3]
+
+
+def _lengths(state: State, *keys: str) -> list[int]:
+    """The first dimension of each of `keys` that is there and has one."""
+    return [value.shape[0] for key in keys if (value := state.get(key)) is not None and value.dim() > 0]
 
 
 def _most(votes: Iterable[int]) -> int:
@@ -142,8 +165,8 @@ def _most(votes: Iterable[int]) -> int:
 def recognise_detector(state: State) -> DetectorArchitecture:
     """torchvision's variant of a detector's `state`.
 
-    The two MobileNetV3 variants have the same keys and shapes: they are told apart by the file, so this gives the
-    one of 800 pixels.
+    The two MobileNetV3 variants have the same keys and shapes: they are told apart by the file, so this gives
+    the one of 800 pixels.
     """
     if any(key.startswith("roi_heads.keypoint_head.") for key in state):
         name = "keypointrcnn_resnet50_fpn"
@@ -154,16 +177,19 @@ def recognise_detector(state: State) -> DetectorArchitecture:
     else:
         name = "fasterrcnn_mobilenet_v3_large_fpn"
     usual = 2 if name.startswith("keypoint") else 91
-    keys = ("roi_heads.box_predictor.cls_score.weight", "roi_heads.box_predictor.cls_score.bias")
-    classes = _most(state[key].shape[0] for key in keys if key in state) or usual
+    scores = "roi_heads.box_predictor.cls_score"
+    classes = _most(_lengths(state, f"{scores}.weight", f"{scores}.bias")) or usual
     return DetectorArchitecture(name, None if classes == usual else classes)
 
 
-def check_state(state: State, architecture: PoseArchitecture | DetectorArchitecture, where: str) -> None:
+def check_state(state: State, architecture: Architecture, where: str) -> None:
     """WeightsError that names every key of `state` that the network lacks, misses or has in another shape."""
     with torch.device("meta"):
-        pose = isinstance(architecture, PoseArchitecture)
-        network = build_pose_network(architecture) if pose else build_detector(architecture)  # type: ignore[arg-type]
+        network: nn.Module = (
+            build_pose_network(architecture)
+            if isinstance(architecture, PoseArchitecture)
+            else build_detector(architecture)
+        )
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items() if not _counts(key)}
     given = {key: tuple(value.shape) for key, value in state.items() if not _counts(key)}
     faults = [f"missing {key}" for key in wanted if key not in given]

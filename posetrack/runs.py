@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import posetrack
-from posetrack.errors import OutputError
+from posetrack.blocks import ahead
+from posetrack.errors import FormatError, OutputError
 from posetrack.pipeline import PipelineSettings, follow
+from posetrack.render import Trails, annotate
 from posetrack.results.native import Header, Journal, Resume, read_tracks, resume_point
 from posetrack.sight import Sight
 from posetrack.tracker import PoseTracker
 from posetrack.types import Frame, FrameResult
-from posetrack.video import VideoReader, open_video
+from posetrack.video import VideoReader, VideoWriter, open_video
 
-__all__ = ["Job", "Outcome", "Span", "make_header", "plan", "run_job"]
+__all__ = ["JOINT_THRESHOLD", "Job", "Outcome", "Report", "Span", "Watch", "make_header", "plan", "render_tracks", "run_job"]
 
-Report = Callable[[Frame, FrameResult], None]
-"""Told of every frame as soon as it is tracked."""
+JOINT_THRESHOLD = 0.2
+"""Joints scoring less are not drawn."""
+
+Report = Callable[[FrameResult], None]
+"""Told of every frame as soon as it is done."""
+
+Watch = Callable[[int | None], Report]
+"""Told once about how many frames will come (None where nobody knows); gives the report."""
 
 
 @dataclass(frozen=True)
@@ -130,27 +138,31 @@ def run_job(
     span: Span = Span(),
     resume: bool = False,
     overwrite: bool = False,
-    report: Report | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Track the people of one video into `job.output`.
 
     `said` is what the header says of the options besides `settings` and `span`. With `resume` an interrupted run goes
-    on at its last block, and a finished one is left alone. `report` is told of every frame, also of those that a
-    resumed run has done already. Raises InputError and OutputError; what exists is only replaced with `overwrite`.
+    on at its last block, and a finished one is left alone. A live source ends with the user's interrupt. Raises InputError and OutputError; what exists is only replaced with `overwrite`.
     """
     with open_video(job.source, span.start, span.end, span.stride) as reader:
         header = make_header(_video_record(reader), sight, {**said, **asdict(span), **asdict(settings)})
         if resume and job.output.exists() and not overwrite:
             return _finished(job)
         point = resume_point(job.output, header) if resume and not overwrite else None
+        expected = None if reader.frames_expected is None else reader.frames_expected - (point.frames if point else 0)
+        report = watch(expected) if watch else None
+        tracker = PoseTracker(sight.skeleton, settings.tracker)
         with Journal(job.output, header, resume=point, overwrite=overwrite) as journal:
-            tracker = PoseTracker(sight.skeleton, settings.tracker)
             if point is None:
-                _write(journal, follow(reader, sight, tracker, settings), tracker, report)
+                with suppress(KeyboardInterrupt) if reader.info.kind == "live" else nullcontext():
+                    _write(journal, follow(reader, sight, tracker, settings), tracker, report)
+                warnings = reader.warnings
             else:
                 with open_video(job.source, span.start, span.end, span.stride, point.state["last"]) as rest:
                     _go_on(journal, point, rest, sight, tracker, settings, report)
-        return Outcome(journal.frames, len(journal.tracks), warnings=list(reader.warnings))
+                warnings = rest.warnings
+        return Outcome(journal.frames, len(journal.tracks), warnings=list(warnings))
 
 
 def _finished(job: Job) -> Outcome:
@@ -165,10 +177,10 @@ def _write(journal: Journal, made: Blocks, tracker: PoseTracker, report: Report 
     """Every block into the journal, with the tracker's state behind it."""
     with closing(made):  # type: ignore[type-var]
         for block in made:
-            for frame, result in block:
+            for _, result in block:
                 journal.write(result)
                 if report:
-                    report(frame, result)
+                    report(result)
             last = block[-1][1].index
             journal.checkpoint({"last": last, "tracker": tracker.state()}, next_frame=last + 1)
 
@@ -187,3 +199,44 @@ def _go_on(
     frames = iter(rest)
     before = next(frames, None)
     _write(journal, follow(frames, sight, tracker, settings, before), tracker, report)
+
+
+def render_tracks(
+    tracks: Path,
+    video: str,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    trails: float = 0.0,
+    threshold: float = JOINT_THRESHOLD,
+    watch: Watch | None = None,
+) -> int:
+    """Draw the people of the result file `tracks` on its `video`, into `output`; gives the number of frames.
+
+    `trails` seconds of where people came from; joints scoring under `threshold` are left out. FormatError where the
+    video is of another size, InputError and OutputError where one cannot be read and the other not written.
+    """
+    results = read_tracks(tracks)
+    said, settings = results.header.video, results.header.settings
+    start, end, stride = (settings.get(name) for name in ("start", "end", "stride"))
+    with open_video(video, start, end, stride or 1) as reader:
+        info = reader.info
+        if (info.width, info.height) != (said.get("width"), said.get("height")):
+            raise FormatError(
+                f"{tracks} was made of a video of {said.get('width')}x{said.get('height')} pixels, "
+                f"{video} has {info.width}x{info.height}; give the video that it was made of"
+            )
+        drawn = Trails(max(1, round(trails * info.fps / (stride or 1)))) if trails else None
+        report = watch(reader.frames_expected) if watch else None
+        with VideoWriter.like(info, output, overwrite, start=start, end=end, stride=stride or 1) as writer:
+            frames, shown = ahead(reader, 8), _reported(results, report)
+            count = annotate(frames, shown, writer, results.header.skeleton, drawn, threshold)
+            writer.last_frame_ends = reader.end
+    return count
+
+
+def _reported(results: Iterable[FrameResult], report: Callable[[FrameResult], None] | None) -> Iterator[FrameResult]:
+    for result in results:
+        yield result
+        if report:
+            report(result)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["FrameProgress"]
+from posetrack.types import FrameResult
+
+__all__ = ["FrameProgress", "frame_progress"]
 
 _PLAIN_EVERY = 15.0
 """Seconds between two plain lines."""
@@ -68,3 +72,15 @@ class FrameProgress:
         left = f", {max(self._total - self._frames, 0) / self.speed:.0f} s left" if self._total else ""
         mean = self._people / self._frames
         return f"{self._name}: {self._frames}{of} frames, {mean:.1f} people a frame, {self.speed:.1f} frames/s{left}"
+
+
+@contextmanager
+def frame_progress(name: str, quiet: bool = False) -> Iterator[Callable[[int | None], Callable[[FrameResult], None]]]:
+    """Progress that begins when it is told about how many frames will come; see posetrack.runs.Watch."""
+    with ExitStack() as stack:
+
+        def watch(total: int | None) -> Callable[[FrameResult], None]:
+            progress = stack.enter_context(FrameProgress(name, total, quiet))
+            return lambda result: progress.advance(len(result.people))
+
+        yield watch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posetrack.cli.options import GroupedCommand, grouped
-from posetrack.cli.progress import FrameProgress
+from posetrack.cli.progress import frame_progress
 from posetrack.errors import PosetrackError
 
 if TYPE_CHECKING:
@@ -112,7 +112,6 @@ def _pipeline_settings(options: dict[str, Any]) -> PipelineSettings:
 
 def _sight(options: dict[str, Any]) -> tuple[Sight, dict[str, Any]]:
     """What sees the people: the networks, or the files given in their place; and what the header says of it."""
-    from posetrack.results.stored import read_detections, read_poses
     from posetrack.sight import NetworkSettings, StoredPoses, load_networks
     from posetrack.weights.presets import PRESETS
 
@@ -143,3 +142,33 @@ def _tried(
         return False
     _tell(job, outcome, options)
     return True
+
+
+def _track(
+    job: Job, sight: Sight, settings: PipelineSettings, said: dict[str, Any], span: Span, options: dict[str, Any]
+) -> Outcome:
+    """One input through the pipeline, with progress; then, on request, its annotated video."""
+    from posetrack.runs import render_tracks, run_job
+
+    name, quiet = Path(job.source).name, options["quiet"]
+    with frame_progress(name, quiet) as watch:
+        outcome = run_job(
+            job, sight, settings, said, span=span, resume=options["resume"], overwrite=options["overwrite"], watch=watch
+        )
+    if options["render"] and not (outcome.skipped and job.video.exists()):
+        with frame_progress(f"drawing {name}", quiet) as watch:
+            overwrite = options["overwrite"] or options["resume"]
+            render_tracks(job.output, job.source, job.video, overwrite=overwrite, trails=options["trails"], watch=watch)
+    return outcome
+
+
+def _tell(job: Job, outcome: Outcome, options: dict[str, Any]) -> None:
+    """Where the results lie, on stdout; warnings on stderr."""
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if options["quiet"]:
+        return
+    done = "done already: " if outcome.skipped else ""
+    click.echo(f"{job.output}  {done}{outcome.frames} frames, {outcome.tracks} people")
+    if options["render"]:
+        click.echo(str(job.video))

@@ -80,9 +80,7 @@ def resume_point(path: str | Path, header: Header) -> Resume | None:
         return None
     difference = _first_difference(header_record(begun), header_record(header))
     if difference:
-        raise OutputError(
-            f"{part}: begun with other settings ({difference}); repeat its options or use --overwrite"
-        )
+        raise OutputError(f"{part}: begun with other settings ({difference}); repeat its options or use --overwrite")
     return point
 
 
@@ -125,9 +123,7 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.part.open("r+b" if resume else "w+b", buffering=0)
         except OSError as error:
-            raise OutputError(
-                f"{self.path}: cannot be written ({error.strerror}); choose another place"
-            ) from error
+            raise OutputError(f"{self.path}: cannot be written ({error.strerror}); choose another place") from error
         try:
             if resume:
                 self._go_on(resume)
@@ -143,9 +139,7 @@ class Journal:
         if self.path.exists():
             raise OutputError(f"{self.path} exists already; choose another name or allow --overwrite")
         if resume is None and self.part.is_file() and _holds_frames(self.part):
-            raise OutputError(
-                f"{self.part} holds frames of an interrupted run; go on with --resume or use --overwrite"
-            )
+            raise OutputError(f"{self.part} holds frames of an interrupted run; go on with --resume or use --overwrite")
 
     def _go_on(self, resume: Resume) -> None:
         """Cut the journal at the checkpoint and count what it holds so far."""
@@ -157,9 +151,7 @@ class Journal:
         for result in TrackReader(self.part):
             self._summary.add(result)
         if self._summary.frames != resume.frames:
-            raise OutputError(
-                f"{self.part}: not the journal its .state was made for; start anew with --overwrite"
-            )
+            raise OutputError(f"{self.part}: not the journal its .state was made for; start anew with --overwrite")
 
     def write(self, result: FrameResult) -> None:
         """Add one frame; it is with the operating system when this returns.
@@ -234,9 +226,7 @@ class Journal:
             os.fsync(self._file.fileno())
             self._file.close()
             if self.path.exists() and not self._overwrite:
-                raise OutputError(
-                    f"{self.path} has come to exist meanwhile; the result is kept as {self.part}"
-                )
+                raise OutputError(f"{self.path} has come to exist meanwhile; the result is kept as {self.part}")
             os.replace(self.part, self.path)
         except OSError as error:
             raise self._failure(error) from error

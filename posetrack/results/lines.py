@@ -1,7 +1,7 @@
 """The lines of a result file: what a frame, a person and the header look like as JSON, written and read.
 
-Numbers are rounded here and only here: coordinates to hundredths of a pixel, scores to four decimals, times
-to microseconds. A joint that has no place is [null, null, 0.0] in the file and (NaN, NaN, 0) in the arrays.
+Coordinates are rounded to hundredths of a pixel, scores to four decimals, times to microseconds. A joint that
+has no place is [null, null, 0.0] in the file and (NaN, NaN, 0) in the arrays.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from posetrack.errors import FormatError
+from posetrack.results.rounding import rounded, rounded_box, rounded_joints
 from posetrack.skeleton import Skeleton
 from posetrack.types import Floats, FrameResult, Person, Source
 
@@ -129,10 +130,9 @@ def write_frame(result: FrameResult, joints: int) -> bytes:
 def _person_record(person: Person, joints: int) -> dict[str, Any]:
     if person.id < 1:
         raise ValueError(f"id {person.id}: ids are counted from 1")
-    corners = np.rint(np.asarray(person.box, np.float64) * 100)
-    if corners.shape != (4,) or not np.isfinite(corners).all() or (corners[2:] < corners[:2]).any():
+    box = rounded_box(person.box)
+    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] < 0).any():
         raise ValueError(f"id {person.id}: {person.box} is no box")
-    box = np.concatenate([corners[:2], corners[2:] - corners[:2]]) / 100 + 0.0
     return {
         "id": int(person.id),
         "score": _number(person.score, 4, f"id {person.id}: score"),
@@ -143,14 +143,11 @@ def _person_record(person: Person, joints: int) -> dict[str, Any]:
 
 
 def _keypoint_rows(person: Person, joints: int) -> list[list[float | None]]:
-    values = np.array(person.keypoints, np.float64)
-    if values.shape != (joints, 3):
-        raise ValueError(f"id {person.id}: keypoints of shape {values.shape}, not ({joints}, 3)")
-    absent = ~np.isfinite(values[:, :2]).all(axis=1)
-    values[absent | ~np.isfinite(values[:, 2]), 2] = 0
-    rounded = np.rint(values * (100, 100, 10_000)) / (100, 100, 10_000) + 0.0
-    rows: list[list[float | None]] = rounded.tolist()
-    for joint in np.flatnonzero(absent):
+    if person.keypoints.shape != (joints, 3):
+        raise ValueError(f"id {person.id}: keypoints of shape {person.keypoints.shape}, not ({joints}, 3)")
+    values = rounded_joints(person.keypoints)
+    rows: list[list[float | None]] = values.tolist()
+    for joint in np.flatnonzero(np.isnan(values[:, 0])):
         rows[joint][:2] = [None, None]
     return rows
 
@@ -158,7 +155,7 @@ def _keypoint_rows(person: Person, joints: int) -> list[list[float | None]]:
 def _number(value: float, decimals: int, what: str) -> float:
     if not np.isfinite(value):
         raise ValueError(f"{what} is {value}")
-    return round(float(value), decimals) + 0.0
+    return rounded(value, decimals)
 
 
 def parse_header(record: Any, where: str) -> Header:
@@ -210,9 +207,7 @@ def parse_frame(record: Any, joints: int, where: str) -> FrameResult:
         raise FormatError(f"{where}, cut: {_shown(record['cut'])} is neither true nor false")
     if not isinstance(record["people"], list):
         raise FormatError(f"{where}, people: a list is wanted, not {_shown(record['people'])}")
-    people = tuple(
-        _parse_person(person, joints, f"{where}, people[{i}]") for i, person in enumerate(record["people"])
-    )
+    people = tuple(_parse_person(person, joints, f"{where}, people[{i}]") for i, person in enumerate(record["people"]))
     return FrameResult(record["index"], float(record["time"]), people, record.get("cut", False))
 
 
@@ -266,13 +261,9 @@ def parse_tracks(record: Any, where: str) -> tuple[Track, ...]:
         _check_fields(track, fields, fields, f"{where}, tracks[{i}]")
         for field in fields - {"mean_score"}:
             if not _is_count(track[field]):
-                raise FormatError(
-                    f"{where}, tracks[{i}].{field}: {_shown(track[field])} is not a whole number"
-                )
+                raise FormatError(f"{where}, tracks[{i}].{field}: {_shown(track[field])} is not a whole number")
         if not _is_number(track["mean_score"]):
-            raise FormatError(
-                f"{where}, tracks[{i}].mean_score: {_shown(track['mean_score'])} is not a number"
-            )
+            raise FormatError(f"{where}, tracks[{i}].mean_score: {_shown(track['mean_score'])} is not a number")
     return tuple(Track(**track) for track in record)
 
 

@@ -82,14 +82,10 @@ class TrackReader:
     def _check_against(self, seen: Summary) -> None:
         said = self.header.video.get("frames_read")
         if said is not None and said != seen.frames:
-            raise FormatError(
-                f"{self.path}, video.frames_read: {said}, but the file holds {seen.frames} frames"
-            )
+            raise FormatError(f"{self.path}, video.frames_read: {said}, but the file holds {seen.frames} frames")
         for said_track, track in zip(self.tracks, seen.tracks, strict=False):
             if said_track != track:
-                raise FormatError(
-                    f"{self.path}, tracks: the entry of id {said_track.id} does not fit the frames"
-                )
+                raise FormatError(f"{self.path}, tracks: the entry of id {said_track.id} does not fit the frames")
         if len(self.tracks) != len(seen.tracks):
             raise FormatError(
                 f"{self.path}, tracks: {len(self.tracks)} entries, but {len(seen.tracks)} ids in the frames"
@@ -135,9 +131,7 @@ class TrackReader:
                     return None
                 found = list(_FRAMES_END.finditer(tail))
                 if found:
-                    return dict(
-                        _loads(b'{"frames":[' + tail[found[-1].start() :], f"{self.path}, its last line")
-                    )
+                    return dict(_loads(b'{"frames":[' + tail[found[-1].start() :], f"{self.path}, its last line"))
                 if begin < self._start:
                     return None
                 length *= 4

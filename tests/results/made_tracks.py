@@ -34,9 +34,7 @@ def made_frames(count, seed=0, most_people=4, joints=17):
 videos = st.builds(made_frames, st.integers(0, 8), st.integers(0, 2**32 - 1), st.integers(1, 5))
 
 
-def assert_same(
-    found, wanted, what=("time", "cut", "id", "score", "box", "source", "keypoints"), within=0.006
-):
+def assert_same(found, wanted, what=("time", "cut", "id", "score", "box", "source", "keypoints"), within=0.006):
     """Frames are equal in the fields named, to the rounding of the files."""
     found, wanted = list(found), list(wanted)
     assert [f.index for f in found] == [w.index for w in wanted]

@@ -106,9 +106,7 @@ def test_a_run_that_died_while_finishing_is_resumed(tmp_path, after):
     part = journal_path(path)
     journal = part.read_bytes()[:-2] + b"\n"
     trailer = wanted[len(journal) :]
-    part.write_bytes(
-        {"comma": journal, "trailer": journal + trailer, "number": wanted, "rename": wanted}[after]
-    )
+    part.write_bytes({"comma": journal, "trailer": journal + trailer, "number": wanted, "rename": wanted}[after])
     assert len(list(read_tracks(part))) == 3
     assert go_on(path, frames) == wanted
 
@@ -245,9 +243,7 @@ def test_a_damaged_checkpoint_means_a_new_start(tmp_path, state):
 
 def test_the_state_comes_back_exactly(tmp_path):
     rng = np.random.default_rng(3)
-    carried = np.concatenate(
-        [rng.normal(0, 1e5, (9, 3)).astype(np.float32), np.full((1, 3), np.nan, np.float32)]
-    )
+    carried = np.concatenate([rng.normal(0, 1e5, (9, 3)).astype(np.float32), np.full((1, 3), np.nan, np.float32)])
     turned = rng.normal(0, 1e-7, (3, 4)).astype(np.float32).T
     path = tmp_path / "a.tracks.json"
     with contextlib.suppress(Stopped), Journal(path, HEADER) as journal:

@@ -11,8 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from posetrack.errors import PosetrackError
     from posetrack.api import Tracker, track
+    from posetrack.errors import PosetrackError
     from posetrack.results.native import Tracks, load
     from posetrack.skeleton import SKELETONS, Skeleton
     from posetrack.types import Boxes, Frame, FrameResult, Person, Poses
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "SKELETONS", "Boxes", "Frame", "FrameResult", "Person", "PosetrackError", "Poses", "Skeleton", "Tracker", "Tracks",
-    "load", "track",
+    "SKELETONS",
+    "Boxes",
+    "Frame",
+    "FrameResult",
+    "Person",
+    "Poses",
+    "PosetrackError",
+    "Skeleton",
+    "Tracker",
+    "Tracks",
+    "load",
+    "track",
 ]  # fmt: skip
 
 _HOMES = {
@@ -31,7 +41,7 @@ _HOMES = {
     **dict.fromkeys(("Tracks", "load"), "results.native"),
     **dict.fromkeys(("Tracker", "track"), "api"),
 }
-"""Where each public name lives. They are fetched when they are first used, so that `import posetrack` loads no torch."""
+"""Where each public name lives. It is fetched when it is first used, so that `import posetrack` loads no torch."""
 
 
 def __getattr__(name: str) -> Any:

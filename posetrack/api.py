@@ -10,8 +10,8 @@ from typing import Any
 
 from posetrack.blocks import Block
 from posetrack.cores import pool, single_threaded_opencv
+from posetrack.networks import NetworkSettings, load_networks
 from posetrack.pipeline import PipelineSettings, follow, make_motion, observe, step
-from posetrack.sight import NetworkSettings, load_networks
 from posetrack.skeleton import Skeleton
 from posetrack.tracker import PoseTracker, TrackerSettings
 from posetrack.types import Frame, FrameResult, Image, Person
@@ -22,7 +22,8 @@ __all__ = ["Tracker", "track"]
 
 def _settings(options: dict[str, Any]) -> tuple[NetworkSettings, PipelineSettings]:
     """The settings that keyword options name; TypeError for one that none of them has."""
-    known = {record: {f.name for f in fields(record)} for record in (NetworkSettings, PipelineSettings, TrackerSettings)}
+    records = (NetworkSettings, PipelineSettings, TrackerSettings)
+    known = {record: {field.name for field in fields(record)} for record in records}
     unknown = set(options) - set().union(*known.values())
     if unknown:
         choices = sorted(set().union(*known.values()) - {"tracker"})

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import cv2
-import torch
 
 __all__ = ["core_count", "pool", "single_threaded_opencv"]
 
@@ -27,6 +26,8 @@ def core_count() -> int:
 
 def pool(threads: int) -> ThreadPoolExecutor:
     """A pool of `threads` threads, each of which runs torch on one core (torch keeps this number a thread)."""
+    import torch  # here, since flow alone does without
+
     return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
 

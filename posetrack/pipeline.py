@@ -9,9 +9,10 @@ depend on how.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -19,11 +20,27 @@ from posetrack.blocks import Block, ahead, blocks
 from posetrack.cores import core_count, single_threaded_opencv
 from posetrack.flow import CUT_THRESHOLD, cut_score, make_flow
 from posetrack.geometry import nms
-from posetrack.sight import Sight
+from posetrack.skeleton import Skeleton
 from posetrack.tracker import PoseTracker, TrackerSettings
 from posetrack.types import Boxes, Estimate, Floats, Frame, FrameResult, Image, Poses
 
-__all__ = ["Motion", "Observation", "PipelineSettings", "follow", "make_motion", "observe", "reuse", "step"]
+__all__ = ["Motion", "Observation", "PipelineSettings", "Sight", "follow", "make_motion", "observe", "reuse", "step"]
+
+
+class Sight(Protocol):
+    """Finds people in frames, and the poses of boxes that something else has found."""
+
+    skeleton: Skeleton
+    estimates: bool
+    """Whether `estimate` can be asked; otherwise poses come from a file alone."""
+
+    def find(self, frames: list[Frame]) -> list[Boxes] | list[Poses]:
+        """The people of each frame, as boxes or as whole poses."""
+        ...
+
+    def estimate(self, images: list[Image], boxes: list[Boxes]) -> list[Poses]:
+        """One pose a box, image by image, all in one pass."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,7 @@ def follow(
     tracker: PoseTracker,
     settings: PipelineSettings,
     before: Frame | None = None,
-) -> Iterator[list[tuple[Frame, FrameResult]]]:
+) -> Generator[list[tuple[Frame, FrameResult]], None, None]:
     """The people of `frames`, a block at a time; after each one the tracker stands at the block's end.
 
     `before` is the frame ahead of the first one, where a run goes on; it is not tracked again.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ from typing import Any
 import posetrack
 from posetrack.blocks import ahead
 from posetrack.errors import FormatError, OutputError
-from posetrack.pipeline import PipelineSettings, follow
+from posetrack.pipeline import PipelineSettings, Sight, follow
 from posetrack.render import Trails, annotate
 from posetrack.results.native import Header, Journal, Resume, read_tracks, resume_point
-from posetrack.sight import Sight
+from posetrack.stored import BareFrames, Span, StoredPoses
 from posetrack.tracker import PoseTracker
 from posetrack.types import Frame, FrameResult
 from posetrack.video import VideoReader, VideoWriter, open_video
 
-__all__ = ["JOINT_THRESHOLD", "Job", "Outcome", "Report", "Span", "Watch", "make_header", "plan", "render_tracks", "run_job"]
+__all__ = [
+    "JOINT_THRESHOLD", "Job", "Outcome", "Report", "Watch", "make_header", "plan", "render_tracks", "run_job",
+]  # fmt: skip
 
 JOINT_THRESHOLD = 0.2
 """Joints scoring less are not drawn."""
@@ -34,20 +36,17 @@ Watch = Callable[[int | None], Report]
 
 
 @dataclass(frozen=True)
-class Span:
-    """The part of a video to work on: from `start` to before `end` (seconds), each `stride`-th frame."""
-
-    start: float | None = None
-    end: float | None = None
-    stride: int = 1
-
-
-@dataclass(frozen=True)
 class Job:
-    """One input and where its tracks go."""
+    """One input and where its tracks go. `without_video`: the source is a file of poses, tracked by motion alone."""
 
     source: str
     output: Path
+    without_video: bool = False
+
+    @classmethod
+    def of_poses(cls, poses: Path, output: Path | None) -> Job:
+        """The job that tracks a file of poses without a video; its tracks are named as those of a video would be."""
+        return cls(str(poses), _output(str(poses), output), without_video=True)
 
     @property
     def video(self) -> Path:
@@ -63,6 +62,16 @@ class Outcome:
     tracks: int = 0
     skipped: bool = False
     warnings: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def _open(job: Job, span: Span, sight: Sight, start_index: int = 0) -> Iterator[VideoReader | BareFrames]:
+    if job.without_video:
+        assert isinstance(sight, StoredPoses)
+        yield BareFrames(sight.file, span, start_index)
+    else:
+        with open_video(job.source, span.start, span.end, span.stride, start_index) as reader:
+            yield reader
 
 
 def plan(sources: Iterable[str], output: Path | None) -> list[Job]:
@@ -119,7 +128,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _video_record(reader: VideoReader) -> dict[str, Any]:
+def _video_record(reader: VideoReader | BareFrames) -> dict[str, Any]:
     """A video in a header. Its name without its folder: the same video gives the same file wherever it lies."""
     info = reader.info
     name = info.path if "://" in info.path else Path(info.path).name
@@ -135,7 +144,7 @@ def run_job(
     settings: PipelineSettings,
     said: dict[str, Any],
     *,
-    span: Span = Span(),
+    span: Span | None = None,
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
@@ -143,9 +152,12 @@ def run_job(
     """Track the people of one video into `job.output`.
 
     `said` is what the header says of the options besides `settings` and `span`. With `resume` an interrupted run goes
-    on at its last block, and a finished one is left alone. A live source ends with the user's interrupt. Raises InputError and OutputError; what exists is only replaced with `overwrite`.
+    on at its last block, and a finished one is left alone. A live source ends with the user's interrupt. Raises
+    InputError and OutputError; what exists is only replaced with `overwrite`.
     """
-    with open_video(job.source, span.start, span.end, span.stride) as reader:
+    span = span or Span()
+    with _open(job, span, sight) as reader:
+        settings = settings if isinstance(reader, VideoReader) else replace(settings, flow="none")
         header = make_header(_video_record(reader), sight, {**said, **asdict(span), **asdict(settings)})
         if resume and job.output.exists() and not overwrite:
             return _finished(job)
@@ -159,7 +171,7 @@ def run_job(
                     _write(journal, follow(reader, sight, tracker, settings), tracker, report)
                 warnings = reader.warnings
             else:
-                with open_video(job.source, span.start, span.end, span.stride, point.state["last"]) as rest:
+                with _open(job, span, sight, point.state["last"]) as rest:
                     _go_on(journal, point, rest, sight, tracker, settings, report)
                 warnings = rest.warnings
         return Outcome(journal.frames, len(journal.tracks), warnings=list(warnings))
@@ -170,12 +182,12 @@ def _finished(job: Job) -> Outcome:
     return Outcome(tracks.header.video.get("frames_read") or 0, len(tracks.tracks), skipped=True)
 
 
-Blocks = Iterator[list[tuple[Frame, FrameResult]]]
+Blocks = Generator[list[tuple[Frame, FrameResult]], None, None]
 
 
 def _write(journal: Journal, made: Blocks, tracker: PoseTracker, report: Report | None) -> None:
     """Every block into the journal, with the tracker's state behind it."""
-    with closing(made):  # type: ignore[type-var]
+    with closing(made):
         for block in made:
             for _, result in block:
                 journal.write(result)
@@ -188,7 +200,7 @@ def _write(journal: Journal, made: Blocks, tracker: PoseTracker, report: Report 
 def _go_on(
     journal: Journal,
     point: Resume,
-    rest: VideoReader,
+    rest: VideoReader | BareFrames,
     sight: Sight,
     tracker: PoseTracker,
     settings: PipelineSettings,

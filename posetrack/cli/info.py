@@ -16,7 +16,9 @@ from posetrack import __version__
 __all__ = ["info"]
 
 _PACKAGES = ("torch", "torchvision", "opencv-contrib-python-headless", "av", "numpy", "scipy", "pycocotools")
-_EXTRAS = {"tables": "pyarrow", "plots": "matplotlib", "onnx": "onnxruntime", "train": "tensorboard", "demo": "scikit-image"}
+_EXTRAS = {
+    "tables": "pyarrow", "plots": "matplotlib", "onnx": "onnxruntime", "train": "tensorboard", "demo": "scikit-image",
+}  # fmt: skip
 _OTHER_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 
 
@@ -85,8 +87,8 @@ def _weights(file: str) -> dict[str, Any]:
 
 def _machine() -> dict[str, Any]:
     from posetrack.cores import core_count
-    from posetrack.sight import find_device
     from posetrack.detector import working_dtype
+    from posetrack.networks import find_device
     from posetrack.weights.catalogue import shipped_folder
 
     device = find_device("auto")

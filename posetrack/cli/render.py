@@ -24,8 +24,9 @@ __all__ = ["render"]
 @click.option("--overwrite", is_flag=True, help="Replace a video that exists.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only errors.")
 def render(
-    tracks: Path, video: str | None, output: Path | None, trails: float, joint_threshold: float, overwrite: bool, quiet: bool
-) -> None:
+    tracks: Path, video: str | None, output: Path | None, trails: float, joint_threshold: float, overwrite: bool,
+    quiet: bool,
+) -> None:  # fmt: skip
     """Draw the people of TRACKS on their video.
 
     Without VIDEO it is looked for beside TRACKS and in the current folder, under the name that TRACKS tells.
@@ -52,5 +53,6 @@ def _find_video(tracks: Path) -> str:
         if name and (folder / name).exists():
             return str(folder / name)
     raise InputError(
-        f"{name or 'the video'} is neither beside {tracks} nor in this folder; give its path: posetrack render {tracks} VIDEO"
+        f"{name or 'the video'} is neither beside {tracks} nor in this folder; "
+        f"give its path: posetrack render {tracks} VIDEO"
     )

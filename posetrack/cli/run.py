@@ -12,9 +12,9 @@ from posetrack.cli.progress import frame_progress
 from posetrack.errors import PosetrackError
 
 if TYPE_CHECKING:
-    from posetrack.pipeline import PipelineSettings
-    from posetrack.runs import Job, Outcome, Span
-    from posetrack.sight import Sight
+    from posetrack.pipeline import PipelineSettings, Sight
+    from posetrack.runs import Job, Outcome
+    from posetrack.stored import Span
 
 __all__ = ["run"]
 
@@ -31,7 +31,8 @@ holds them together."""
 @grouped("Output", "--render", is_flag=True, help="Also write NAME.tracks.mp4, the video with the people drawn on it.")
 @grouped("Output", "--trails", type=click.FloatRange(0), default=0, metavar="SECONDS",
          help="Draw where people came from, so long back.")
-@grouped("Output", "--resume", is_flag=True, help="Go on where an interrupted run stopped; leave finished results alone.")
+@grouped("Output", "--resume", is_flag=True,
+         help="Go on where an interrupted run stopped; leave finished results alone.")
 @grouped("Output", "--overwrite", is_flag=True, help="Replace results that exist.")
 @grouped("Output", "-q", "--quiet", is_flag=True, help="No progress and no summary, only errors and warnings.")
 @grouped("Output", "-v", "--verbose", is_flag=True, help="Say what is loaded and which settings are in force.")
@@ -50,24 +51,31 @@ holds them together."""
          help="Average poses with those of the mirrored picture: better, and twice the work.")
 @grouped("Networks", "--decode", type=click.Choice(["auto", "quarter", "dark"]), default="auto",
          help="How joints are read from heatmaps; auto takes what suits the weights.")
-@grouped("Networks", "--threads", type=click.IntRange(1), show_default="one a core", help="Threads of the networks on the CPU.")
+@grouped("Networks", "--threads", type=click.IntRange(1), show_default="one a core",
+         help="Threads of the networks on the CPU.")
 @grouped("In place of networks", "--poses", type=click.Path(path_type=Path), metavar="FILE",
          help="Track these poses (posetrack, COCO, PoseTrack JSON); without an INPUT by motion alone.")
 @grouped("In place of networks", "--detections", type=click.Path(path_type=Path), metavar="FILE",
          help="Estimate poses in these boxes.")
-@grouped("Tracking", "--detect-every", type=click.IntRange(1), default=1, help="Detect in each Nth frame, flow carries between.")
+@grouped("Tracking", "--detect-every", type=click.IntRange(1), default=1,
+         help="Detect in each Nth frame, flow carries between.")
 @grouped("Tracking", "--flow", type=click.Choice(FLOW_NAMES), default="dis-fast", help="Optical flow.")
-@grouped("Tracking", "--propagation/--no-propagation", default=True, help="Whether flow gives boxes where the detector misses.")
+@grouped("Tracking", "--propagation/--no-propagation", default=True,
+         help="Whether flow gives boxes where the detector misses.")
 @grouped("Tracking", "--similarity", type=click.Choice(SIMILARITY_NAMES), default="multi-flow",
          help="What identities are matched by (the paper's table 5).")
 @grouped("Tracking", "--matching", type=click.Choice(["greedy", "hungarian"]), default="greedy", help="How.")
-@grouped("Tracking", "--queue-length", type=click.IntRange(1), default=10, help="L_Q, the earlier frames that are remembered.")
-@grouped("Tracking", "--cut", type=click.FloatRange(0), show_default="measured", help="Score from which on a frame begins a new scene.")
+@grouped("Tracking", "--queue-length", type=click.IntRange(1), default=10,
+         help="L_Q, the earlier frames that are remembered.")
+@grouped("Tracking", "--cut", type=click.FloatRange(0), show_default="measured",
+         help="Score from which on a frame begins a new scene.")
 @grouped("Tracking", "--nms-iou", type=click.FloatRange(0, 1), default=0.6, help="Boxes that overlap more are one.")
 @grouped("Tracking", "--oks-nms", type=click.FloatRange(0, 1), default=0.9, help="Poses more alike are one.")
-@grouped("Tracking", "--joint-threshold", type=click.FloatRange(0, 1), default=0.2, help="Joints below count as unseen.")
+@grouped("Tracking", "--joint-threshold", type=click.FloatRange(0, 1), default=0.2,
+         help="Joints below count as unseen.")
 @grouped("Tracking", "--person-threshold", type=click.FloatRange(0, 1), default=0.2, help="People below are dropped.")
-@grouped("Tracking", "--similarity-threshold", type=click.FloatRange(0, 1), default=0.1, help="Pairs below are not matched.")
+@grouped("Tracking", "--similarity-threshold", type=click.FloatRange(0, 1), default=0.1,
+         help="Pairs below are not matched.")
 @grouped("Work", "--block", type=click.IntRange(1), default=16, help="Frames worked on together.")
 def run(inputs: tuple[str, ...], **options: Any) -> None:
     """Track the people of videos.
@@ -75,7 +83,8 @@ def run(inputs: tuple[str, ...], **options: Any) -> None:
     INPUT is a video file, a folder or glob of videos or pictures, a camera's number, or an rtsp/http address. Each
     gives NAME.tracks.json: who is in every frame, where the joints are, and who is who.
     """
-    from posetrack.runs import Span, plan
+    from posetrack.runs import Job, plan
+    from posetrack.stored import Span
     from posetrack.video import expand_inputs
 
     if not inputs and not options["poses"]:
@@ -87,7 +96,7 @@ def run(inputs: tuple[str, ...], **options: Any) -> None:
     sources = expand_inputs(inputs)
     if (options["poses"] or options["detections"]) and len(sources) > 1:
         raise click.UsageError("--poses and --detections go with one INPUT")
-    jobs = plan(sources or [str(options["poses"])], options["output"])
+    jobs = plan(sources, options["output"]) if sources else [Job.of_poses(options["poses"], options["output"])]
     sight, said = _sight(options)
     failed = [job for job in jobs if not _tried(job, sight, settings, said, span, options, alone=len(jobs) == 1)]
     if failed:
@@ -112,12 +121,15 @@ def _pipeline_settings(options: dict[str, Any]) -> PipelineSettings:
 
 def _sight(options: dict[str, Any]) -> tuple[Sight, dict[str, Any]]:
     """What sees the people: the networks, or the files given in their place; and what the header says of it."""
-    from posetrack.sight import NetworkSettings, StoredPoses, load_networks
-    from posetrack.weights.presets import PRESETS
+    from posetrack.results.posefile import read_detections, read_poses
 
     if options["poses"]:
-        stored = read_poses(options["poses"])
-        return StoredPoses(stored.frames, stored.skeleton), {"poses": options["poses"].name}
+        from posetrack.stored import StoredPoses
+
+        return StoredPoses(read_poses(options["poses"])), {"poses": options["poses"].name}
+    from posetrack.networks import NetworkSettings, load_networks
+    from posetrack.weights.presets import PRESETS
+
     preset = PRESETS[options["preset"]]
     settings = NetworkSettings(
         detector=options["detector"] or preset.detector, pose=options["pose"] or preset.pose,

@@ -1,41 +1,24 @@
-"""What sees people: the two networks, or files that stand in for them."""
+"""The two networks on one device, made from the names or files that a user gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import torch
 
 from posetrack.cores import core_count, pool
 from posetrack.detector import Detector
-from posetrack.errors import DeviceError, FormatError
+from posetrack.errors import DeviceError
 from posetrack.pose.estimator import PoseEstimator
 from posetrack.pose.spec import PoseSpec
-from posetrack.skeleton import Skeleton
 from posetrack.types import Boxes, Frame, Image, Poses
 from posetrack.weights import Weights, load_weights
 from posetrack.weights.files import build_network
 
-__all__ = ["NetworkSettings", "Networks", "Sight", "StoredPoses", "find_device", "load_networks"]
-
-
-class Sight(Protocol):
-    """Finds people in frames, and the poses of boxes that something else has found."""
-
-    skeleton: Skeleton
-    estimates: bool
-    """Whether `estimate` can be asked; otherwise poses come from a file alone."""
-
-    def find(self, frames: list[Frame]) -> list[Boxes] | list[Poses]:
-        """The people of each frame, as boxes or as whole poses."""
-        ...
-
-    def estimate(self, images: list[Image], boxes: list[Boxes]) -> list[Poses]:
-        """One pose a box, image by image, all in one pass."""
-        ...
+__all__ = ["NetworkSettings", "Networks", "find_device", "load_networks"]
 
 
 @dataclass(frozen=True)
@@ -101,24 +84,6 @@ class Networks:
     def estimate(self, images: list[Image], boxes: list[Boxes]) -> list[Poses]:
         """The poses of all boxes of all images in one pass."""
         return self.estimator.estimate(images, boxes, self._pool.map)
-
-
-class StoredPoses:
-    """Poses from a file in place of both networks."""
-
-    estimates = False
-
-    def __init__(self, poses: Mapping[int, Poses], skeleton: Skeleton) -> None:
-        self._poses = poses
-        self.skeleton = skeleton
-
-    def find(self, frames: list[Frame]) -> list[Poses]:
-        """The poses that the file has for each frame, by its number."""
-        return [self._poses.get(frame.index, Poses.empty(len(self.skeleton))) for frame in frames]
-
-    def estimate(self, images: list[Image], boxes: list[Boxes]) -> list[Poses]:
-        """Never asked: see `estimates`."""
-        raise FormatError("poses from a file cannot be estimated anew")
 
 
 def load_networks(

@@ -126,9 +126,7 @@ def disturb(rng: np.random.Generator, crop: Image, how: Augmentation) -> Image:
 
 def _coarsen(crop: Image, factor: float) -> Image:
     height, width = crop.shape[:2]
-    small = cv2.resize(
-        crop, (max(1, int(width * factor)), max(1, int(height * factor))), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(crop, (max(1, int(width * factor)), max(1, int(height * factor))), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

@@ -21,7 +21,8 @@ from posetrack.errors import FormatError, InputError
 from posetrack.types import Floats, Image
 
 __all__ = [
-    "CropCache", "LabelledPerson", "PeopleSet", "Shard", "fill_from_machine", "machine_joints", "machine_people", "people_of",
+    "CropCache", "LabelledPerson", "PeopleSet", "Shard", "fill_from_machine", "machine_joints", "machine_people",
+    "people_of",
 ]  # fmt: skip
 
 
@@ -107,9 +108,7 @@ def people_of(shard: Shard) -> list[LabelledPerson]:
             continue
         joints = np.array(annotation["keypoints"], np.float32).reshape(-1, 3)
         joints[:, 2] = joints[:, 2] > 0
-        people.append(
-            LabelledPerson(annotation["image_id"], _corners(annotation["bbox"]), joints, annotation["id"])
-        )
+        people.append(LabelledPerson(annotation["image_id"], _corners(annotation["bbox"]), joints, annotation["id"]))
     return people
 
 
@@ -228,9 +227,7 @@ MARGIN = 1.25 * 1.4
 """How much of the box's surroundings a crop keeps: the network's own padding, and room for scale and rotation."""
 
 
-def _cut(
-    picture: Image, person: LabelledPerson, height: int, aspect: float
-) -> tuple[Image, Floats, Floats]:
+def _cut(picture: Image, person: LabelledPerson, height: int, aspect: float) -> tuple[Image, Floats, Floats]:
     x1, y1, x2, y2 = (float(v) for v in person.box)
     tall = max(y2 - y1, (x2 - x1) / aspect, 1.0)
     cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
@@ -242,7 +239,8 @@ def _cut(
     target = np.maximum(1, np.round(size * min(1.0, height / tall))).astype(int)
     scale = (target / size).astype(np.float32)
     if (target != size).any():
-        region = cv2.resize(region, (int(target[0]), int(target[1])), interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(region, (int(target[0]), int(target[1])), interpolation=cv2.INTER_AREA)
+        region = np.asarray(smaller, np.uint8)
     origin = np.array([left, top], np.float32)
     joints = person.joints.copy()
     # pixel centres are whole numbers: the corner of the picture is at -0.5
@@ -255,8 +253,7 @@ def _cut(
 class PeopleSet:
     """Several caches from which people are drawn in given proportions.
 
-    `weights` are the caches' shares. `draw(step, ...)` depends on nothing but its arguments, so that a resumed run
-    sees the people that an uninterrupted one would have seen.
+    `weights` are the caches' shares.
     """
 
     caches: tuple[CropCache, ...]

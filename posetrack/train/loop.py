@@ -8,11 +8,12 @@ and random state are in the checkpoint. Under `torchrun` every process takes its
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -23,8 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from posetrack.errors import OutputError, WeightsError
+from posetrack.train.log import Log
 
-__all__ = ["Average", "LoopSettings", "Task", "World", "batches", "read_checkpoint", "run_loop", "schedule"]
+__all__ = ["Average", "LoopSettings", "Run", "Task", "World", "batches", "read_checkpoint", "run_loop", "schedule"]
 
 
 class Task(Protocol):
@@ -142,7 +144,7 @@ class World:
             torch.distributed.destroy_process_group()
 
 
-def batches(make: Callable[[int], Any], first: int, workers: int) -> Iterator[Any]:
+def batches(make: Callable[[int], Any], first: int, workers: int) -> Generator[Any, None, None]:
     """make(first), make(first + 1), ... without end, made ahead by so many threads (0: when asked for)."""
     if not workers:
         while True:
@@ -166,40 +168,64 @@ def run_loop(
 ) -> dict[str, float]:
     """Learn `task` into the folder `out`: last.pt, best.pt, log.csv, curve.png, best.safetensors.
 
-    Returns the best figures. Ctrl-C saves and ends. OutputError when `out` holds a run and `resume` is not given.
+    Returns the best figures. Ctrl-C saves, and is then raised as KeyboardInterrupt. OutputError when `out` holds a
+    run and `resume` is not given, WeightsError when there is nothing to resume.
     """
+    if not resume and (out / "last.pt").exists():
+        raise OutputError(f"{out}: holds a run already; give --resume to go on with it, or another folder")
     world = World.join(settings.device)
-    run = _Run(task, settings, out, world, say)
+    run = Run(task, settings, out, world, say)
     if resume:
         run.load()
-    elif (out / "last.pt").exists():
-        raise OutputError(f"{out}: holds a run already; give --resume to go on with it, or another folder")
-    try:
-        for batch in batches(lambda step: task.batch(step, world.rank, world.size), run.step, settings.workers):
-            if run.progress >= 1:
-                break
-            run.learn(task.to_device(batch, world.device))
+    supply = batches(lambda step: task.batch(step, world.rank, world.size), run.step, settings.workers)
+    with Interruption() as interruption:
+        while run.progress < 1 and not interruption.asked:
+            start = time.perf_counter()
+            run.learn(task.to_device(next(supply), world.device))
+            run.seconds += time.perf_counter() - start
+            run.look_at_the_clock()
+            if run.step % settings.log_every == 0:
+                run.tell()
             if run.step % settings.validate_every == 0:
                 run.validate()
             if run.step % settings.save_every == 0:
                 run.save()
-        if run.step % settings.validate_every:
-            run.validate()
-    except KeyboardInterrupt:
-        say(f"interrupted at step {run.step}; --resume goes on from there")
-        run.save()
-        raise
+    supply.close()
+    if not interruption.asked:
+        run.validate()
     run.save()
     world.leave()
+    if interruption.asked:
+        say(f"interrupted at step {run.step}; --resume goes on from there")
+        raise KeyboardInterrupt
     return run.best
 
 
-class _Run:
-    """The state of a run: all that a checkpoint must bring back."""
+class Interruption:
+    """Ctrl-C as a question that the loop answers between two steps, so that what it saves is whole."""
 
-    def __init__(
-        self, task: Task, settings: LoopSettings, out: Path, world: World, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt  # the second time it is meant at once
+        self.asked = True
+
+    def __exit__(self, *error: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+
+class Run:
+    """The state of a run: all that a checkpoint must bring back, and what the loop does with it."""
+
+    def __init__(self, task: Task, settings: LoopSettings, out: Path, world: World, say: Callable[[str], None]) -> None:
         torch.manual_seed(settings.seed + world.rank)
         self.task, self.settings, self.out, self.world, self.say = task, settings, out, world, say
         out.mkdir(parents=True, exist_ok=True)
@@ -214,31 +240,30 @@ class _Run:
         self.optimizer = kind(groups, lr=settings.rate, weight_decay=decay)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=settings.precision == "fp16")
         self.average = Average(self.network, settings.average)
-        self.step, self.seconds, self.loss = 0, 0.0, math.nan
+        self.step, self.seconds, self.loss, self.validated = 0, 0.0, math.nan, -1
+        self.progress = 0.0
         self.best: dict[str, float] = {}
         self.log = Log(out, say) if world.rank == 0 else None
 
-    @property
-    def progress(self) -> float:
+    def look_at_the_clock(self) -> None:
         """How much of the run is done, 0..1; by the clock of process 0 when the run has minutes."""
         if self.settings.steps:
-            return self.step / self.settings.steps
-        done = torch.tensor(self.seconds / (60 * self.settings.minutes))
+            self.progress = self.step / self.settings.steps
+            return
+        done = torch.tensor(self.seconds / (60 * self.settings.minutes), device=self.world.device)
         if self.world.size > 1:
-            done = done.to(self.world.device)
             torch.distributed.broadcast(done, 0)
-        return float(done)
+        self.progress = float(done)
 
     def learn(self, batch: Any) -> None:
-        """One step of the optimizer."""
-        start = time.perf_counter()
-        progress = self.progress
+        """One step of the optimizer. WeightsError when the loss is no number any more."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate * group["factor"] * schedule(self.settings, self.step, progress)
+            factor = group["factor"] * schedule(self.settings, self.step, self.progress)
+            group["lr"] = self.settings.rate * factor
         self.wrapped.train()
         with _autocast(self.world.device, self.settings.precision):
             loss: Tensor = self.wrapped(batch)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self.settings.clip:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
@@ -251,29 +276,25 @@ class _Run:
             raise WeightsError(f"the loss is {value} at step {self.step}; lower the rate or clip the gradient")
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
         self.step += 1
-        self.seconds += time.perf_counter() - start + self._waited(start)
-        if self.log and self.step % self.settings.log_every == 0:
-            self.log.progress(self.step, self.progress, self.seconds, self.loss)
 
-    def _waited(self, start: float) -> float:
-        """Seconds since the last step ended, which went into the batch."""
-        waited = start - self._ended if hasattr(self, "_ended") else 0.0
-        self._ended = time.perf_counter()
-        return min(waited, 60.0)
+    def tell(self) -> None:
+        """One line about how it goes."""
+        if self.log:
+            self.log.progress(self.step, self.progress, self.seconds, self.loss)
 
     def validate(self) -> None:
         """Figures of the moving average into the log; the best of them is kept and exported."""
-        if self.log:
+        if self.log and self.validated != self.step:
+            self.validated = self.step
             figures = self.task.validate(self.average.network)
             self.log.figures(self.step, self.seconds, self.loss, figures)
             if figures["score"] > self.best.get("score", -math.inf):
-                self.best = {**figures, "step": self.step}
+                self.best = {**figures, "step": self.step, "minutes": round(self.seconds / 60, 1)}
                 self.task.export(self.average.network, self.out / "best.safetensors", self.best)
                 self.save("best.pt")
             self.save()
         if self.world.size > 1:
             torch.distributed.barrier()
-        self._ended = time.perf_counter()
 
     def save(self, name: str = "last.pt") -> None:
         """Write a checkpoint; the old one stays until the new one is whole."""
@@ -283,23 +304,28 @@ class _Run:
             "task": self.task.describe(), "settings": asdict(self.settings),
             "network": self.network.state_dict(), "average": self.average.network.state_dict(),
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            "random": torch.get_rng_state(),
-            "step": self.step, "seconds": self.seconds, "loss": self.loss, "best": self.best,
+            "random": torch.get_rng_state(), "best": self.best, "validated": self.validated,
+            "step": self.step, "seconds": self.seconds, "loss": self.loss,
         }  # fmt: skip
         part = self.out / f"{name}.part"
         torch.save(state, part)
         part.replace(self.out / name)
 
     def load(self) -> None:
-        """Go on from last.pt."""
-        state = read_checkpoint(self.out / "last.pt")
-        self.network.load_state_dict(state["network"])
-        self.average.network.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Go on from last.pt. WeightsError when it is of another network."""
+        path = self.out / "last.pt"
+        state = read_checkpoint(path)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.network.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise WeightsError(f"{path}: is of another network; resume with the options it began with") from error
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
-        self.best = state["best"]
+        self.best, self.validated = state["best"], state.get("validated", -1)
+        self.look_at_the_clock()
         self.say(f"resumed at step {self.step}, after {self.seconds / 60:.1f} minutes")
 
 
@@ -320,68 +346,3 @@ def _autocast(device: torch.device, precision: str) -> AbstractContextManager[An
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
-
-
-class Log:
-    """log.csv, TensorBoard where it is installed, curve.png where matplotlib is, and lines for the terminal."""
-
-    def __init__(self, out: Path, say: Callable[[str], None]) -> None:
-        self.out, self.say = out, say
-        self._board: Any = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
-        except ImportError:
-            pass
-
-    def progress(self, step: int, progress: float, seconds: float, loss: float) -> None:
-        """One line: how far, how fast, how long still."""
-        left = seconds * (1 - progress) / max(progress, 1e-9) / 60
-        self.say(
-            f"step {step}  {100 * progress:.1f} %  loss {loss:.5f}  {step / max(seconds, 1e-9):.2f} steps/s  "
-            f"{left:.0f} min left"
-        )
-
-    def figures(self, step: int, seconds: float, loss: float, figures: dict[str, float]) -> None:
-        """A row of log.csv, and the curve drawn again."""
-        row = {"step": step, "minutes": round(seconds / 60, 2), "loss": loss, **figures}
-        path = self.out / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-        if self._board:
-            for name, value in row.items():
-                self._board.add_scalar(name, value, step)
-            self._board.flush()
-        self.say("validated: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-        draw_curve(path, self.out / "curve.png")
-
-
-def draw_curve(log: Path, path: Path) -> None:
-    """The loss and every figure of log.csv against the minutes, as a picture; nothing without matplotlib."""
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError:
-        return
-    with log.open() as file:
-        rows = list(csv.DictReader(file))
-    minutes = [float(row["minutes"]) for row in rows]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
-    for name in rows[0]:
-        if name not in ("step", "minutes", "score"):
-            axes = left if "loss" in name else right
-            axes.plot(minutes, [float(row[name]) for row in rows], label=name)
-    for axes in (left, right):
-        axes.set_xlabel("minutes")
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=90)
-    pyplot.close(figure)

@@ -13,7 +13,7 @@ import numpy as np
 from posetrack.train.data import Shard
 from posetrack.types import Boxes, Floats, Image, Poses
 
-__all__ = ["average_precision", "score_pose"]
+__all__ = ["average_precision", "result_row", "score_pose"]
 
 
 def score_pose(estimator: Callable[[Image, Boxes], Poses], data: Shard) -> dict[str, float]:
@@ -35,12 +35,13 @@ def score_pose(estimator: Callable[[Image, Boxes], Poses], data: Shard) -> dict[
         seconds += time.perf_counter() - start
         people += len(group)
         results += [
-            _row(image_id, joints, score) for joints, score in zip(poses.keypoints, poses.scores, strict=True)
+            result_row(image_id, joints, score) for joints, score in zip(poses.keypoints, poses.scores, strict=True)
         ]
     return {**average_precision(data, results), "ms_per_item": 1e3 * seconds / max(people, 1)}
 
 
-def _row(image_id: Any, joints: Floats, score: float) -> dict[str, Any]:
+def result_row(image_id: Any, joints: Floats, score: float) -> dict[str, Any]:
+    """A person of COCO's result file: `joints` (J, 3) x, y, score in pixels of the image."""
     return {
         "image_id": image_id, "category_id": 1, "keypoints": joints.astype(float).reshape(-1).tolist(),
         "score": float(score),

@@ -7,12 +7,11 @@ the sub-pixel joint and is what our own networks learn.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from posetrack.types import Floats
 
-__all__ = ["heatmaps", "joints_mse", "reference_heatmaps", "sigma_for", "to_heatmap"]
+__all__ = ["heatmaps", "joints_mse", "location_loss", "reference_heatmaps", "sigma_for", "to_heatmap"]
 
 
 def sigma_for(height: int) -> float:
@@ -60,7 +59,10 @@ def reference_heatmaps(
         if left >= width or top >= height or right < 0 or bottom < 0:
             weights[j] = 0
         elif weights[j] > 0.5:
-            rows, columns = slice(max(0, top), max(0, min(bottom, height))), slice(max(0, left), max(0, min(right, width)))
+            rows, columns = (
+                slice(max(0, top), max(0, min(bottom, height))),
+                slice(max(0, left), max(0, min(right, width))),
+            )
             maps[j, rows, columns] = patch[
                 rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
             ]

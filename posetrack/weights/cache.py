@@ -144,9 +144,7 @@ def locked(name: str, folder: Path, waiting: Callable[[], None] | None = None) -
                 waiting()
             lock.acquire()
     except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}); choose another --weights-dir"
-        ) from None
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --weights-dir") from None
     try:
         yield
     finally:
@@ -180,9 +178,7 @@ def get(
         part = place / f".{name}.part"
         _bring(entry, part, read_pin(name, place), report)
         try:
-            return install(
-                name, part, lambda source, target: convert(source, target, entry), place, entry.file
-            )
+            return install(name, part, lambda source, target: convert(source, target, entry), place, entry.file)
         finally:
             part.unlink(missing_ok=True)
 
@@ -276,11 +272,7 @@ def verify(name: str, folder: Path | None = None) -> Path:
     if path.parent == shipped_folder():
         wanted = catalogue()[name].sha256
     elif not pin:
-        raise WeightsError(
-            f"{path}: was never checked (no {name}.pin.json beside it); import or get it again"
-        )
+        raise WeightsError(f"{path}: was never checked (no {name}.pin.json beside it); import or get it again")
     if wanted and sha256_of(path) != wanted:
-        raise WeightsError(
-            f"{path}: changed since it was checked; `posetrack weights remove {name}` and get it again"
-        )
+        raise WeightsError(f"{path}: changed since it was checked; `posetrack weights remove {name}` and get it again")
     return path

@@ -20,7 +20,8 @@ else:
 __all__ = ["Entry", "Kind", "Layout", "catalogue", "find_entry", "read_catalogue", "shipped_folder"]
 
 Kind = Literal["pose", "detector"]
-Layout = Literal["posetrack", "microsoft", "mmpose", "torchvision"]
+Layout = Literal["posetrack", "microsoft", "mmpose", "torchvision", "imported"]
+"""Whose names a file's tensors have; posetrack's are shipped, imported ones lie in the cache."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,6 @@ def find_entry(name: str) -> Entry:
     entries = catalogue()
     if name in entries:
         return entries[name]
-    near = difflib.get_close_matches(name, entries, 3, 0.5)
+    near = difflib.get_close_matches(name, entries, 3, 0.6)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise WeightsError(
-        f"no weights called '{name}' and no such file; {hint}`posetrack weights list` shows all"
-    )
+    raise WeightsError(f"no weights called '{name}' and no such file; {hint}`posetrack weights list` shows all")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from posetrack.errors import WeightsError
 
-__all__ = ["Container", "container", "read_metadata", "sha256_of"]
+__all__ = ["Container", "container", "read_header", "read_metadata", "sha256_of"]
 
 Container = Literal["safetensors", "torch", "onnx"]
 
@@ -58,7 +58,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     if container(path) != "safetensors":
         raise WeightsError(f"{path}: no safetensors file; `posetrack weights import` makes one of it")
-    header, end = _header(path)
+    header, end = _header_and_end(path)
     size = path.stat().st_size
     if size < end:
         raise WeightsError(f"{path}: truncated, {size} of {end} bytes; copy or download it again")
@@ -70,7 +70,12 @@ def read_metadata(path: Path) -> dict[str, str]:
     return dict(metadata)
 
 
-def _header(path: Path) -> tuple[dict[str, object], int]:
+def read_header(path: Path) -> dict[str, object]:
+    """The header of the safetensors file at `path`: dtype, shape and place of each tensor, and `__metadata__`."""
+    return _header_and_end(path)[0]
+
+
+def _header_and_end(path: Path) -> tuple[dict[str, object], int]:
     """The parsed header, and where the file must end by what it says."""
     try:
         with path.open("rb") as file:

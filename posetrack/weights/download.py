@@ -70,9 +70,7 @@ def _transfer(url: str, part: Path, report: Report | None, patience: Patience) -
     try:
         client = httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=10)
     except (ImportError, ValueError) as error:
-        raise WeightsError(
-            f"the proxy that the environment names cannot be used ({error}); correct it"
-        ) from None
+        raise WeightsError(f"the proxy that the environment names cannot be used ({error}); correct it") from None
     with client:
         while True:
             try:
@@ -81,9 +79,7 @@ def _transfer(url: str, part: Path, report: Report | None, patience: Patience) -
                 fruitless = 0 if _size(part) > most else fruitless + 1
                 most = max(most, _size(part))
                 if fruitless >= patience.tries:
-                    raise WeightsError(
-                        f"{url}: {_cause(error)}; check the connection and get it again"
-                    ) from None
+                    raise WeightsError(f"{url}: {_cause(error)}; check the connection and get it again") from None
                 time.sleep(patience.pause * fruitless)
 
 
@@ -116,9 +112,7 @@ def _try(client: httpx.Client, url: str, part: Path, report: Report | None) -> N
                 start = 0
             _receive(response, part, start, report)
     except httpx.TooManyRedirects:
-        raise WeightsError(
-            f"{url}: the server only sends from one address to the next; the address is wrong"
-        ) from None
+        raise WeightsError(f"{url}: the server only sends from one address to the next; the address is wrong") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise WeightsError(f"{url}: no address that can be fetched; check POSETRACK_MIRROR") from None
 
@@ -173,6 +167,4 @@ def _check_room(part: Path, wanted: int) -> None:
 
 def _no_room(part: Path, total: int | None) -> str:
     needs = f" for {total / 1e6:.0f} MB" if total else ""
-    return (
-        f"{part.parent}: no room{needs} on this disk; free some, or choose another place with --weights-dir"
-    )
+    return f"{part.parent}: no room{needs} on this disk; free some, or choose another place with --weights-dir"

@@ -25,7 +25,7 @@ from posetrack.errors import OutputError, WeightsError
 from posetrack.pose.network import PoseArchitecture, build_pose_network
 from posetrack.pose.spec import PoseSpec
 from posetrack.weights.cache import read_pin, verify
-from posetrack.weights.catalogue import Kind, shipped_folder
+from posetrack.weights.catalogue import Kind, catalogue, shipped_folder
 from posetrack.weights.containers import container, read_metadata, sha256_of
 from posetrack.weights.foreign import UNSAID, Overrides, read_foreign
 from posetrack.weights.importers import check_state
@@ -98,6 +98,9 @@ def load_weights(
 
 
 def _is_path(name: str) -> bool:
+    """Whether a file is meant; a name of the catalogue stays one even beside a file that is called so."""
+    if name in catalogue():
+        return False
     return Path(name).is_file() or "/" in name or os.sep in name or Path(name).suffix in _SUFFIXES
 
 
@@ -133,9 +136,7 @@ def _open_onnx(name: str, path: Path, unsaid: dict[str, str], overrides: Overrid
     return Weights(name, path, kind, architecture, {}, metadata, sha256_of(path))
 
 
-def _declared(
-    metadata: Mapping[str, str], path: Path
-) -> tuple[Kind, PoseArchitecture | DetectorArchitecture]:
+def _declared(metadata: Mapping[str, str], path: Path) -> tuple[Kind, PoseArchitecture | DetectorArchitecture]:
     """Kind and architecture by a file's metadata."""
     kind = metadata.get("kind", "")
     if kind == "pose":
@@ -149,9 +150,7 @@ def _declared(
     try:
         return "detector", DetectorArchitecture.from_json(json.loads(metadata["architecture"]))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{path}: its 'architecture' cannot be read ({error}); get the file again"
-        ) from None
+        raise WeightsError(f"{path}: its 'architecture' cannot be read ({error}); get the file again") from None
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
@@ -162,9 +161,7 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
     bad = [key for key, value in floats.items() if not bool(torch.isfinite(value).all())]
     if bad:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise WeightsError(
-            f"{path}: '{bad[0]}'{more} holds NaN or infinity; the weights are damaged, get them again"
-        )
+        raise WeightsError(f"{path}: '{bad[0]}'{more} holds NaN or infinity; the weights are damaged, get them again")
 
 
 def build_network(weights: Weights) -> nn.Module:

@@ -65,9 +65,7 @@ class Foreign:
     metadata: dict[str, str]
 
 
-def read_foreign(
-    path: Path, overrides: Overrides = UNSAID, entry: Entry | None = None, called: str = ""
-) -> Foreign:
+def read_foreign(path: Path, overrides: Overrides = UNSAID, entry: Entry | None = None, called: str = "") -> Foreign:
     """The checkpoint at `path`, which is catalogue `entry` if given, and was published as `called`.
 
     WeightsError when it is damaged, of an unknown or unfitting network, or nothing tells what it must be
@@ -82,7 +80,7 @@ def read_foreign(
     metadata = {"kind": imported.kind, "source_file": called, "source_sha256": digest}
     if entry:
         metadata |= {"source": entry.source, "licence": entry.licence, "training_data": entry.training_data}
-        metadata |= {"scores": json.dumps({entry.data: entry.score})}
+        metadata |= {"scores": json.dumps({"data": entry.data, "published": entry.score})}
     if isinstance(imported.architecture, DetectorArchitecture):
         detector = _detector(imported.architecture, entry, called)
         return Foreign("detector", detector, imported.state, metadata | _detector_metadata(detector))

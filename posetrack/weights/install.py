@@ -43,9 +43,7 @@ def import_file(path: Path, name: str, overrides: Overrides = UNSAID, folder: Pa
     cache.check_name(name)
     place = cache.cache_folder(folder)
     if there := cache.cached(name, place):
-        raise WeightsError(
-            f"{there} is there already; `posetrack weights remove {name}` first, or choose another name"
-        )
+        raise WeightsError(f"{there} is there already; `posetrack weights remove {name}` first, or choose another name")
     packing = container(path)
     entry = catalogue().get(name)
     if entry:

@@ -99,9 +99,7 @@ class OnnxHeatmaps(nn.Module):
         batch = images.detach().float().cpu().numpy().astype(self._type)
         fixed = self._input.shape[0] if isinstance(self._input.shape[0], int) else len(batch)
         try:
-            parts = [
-                self._run(session, batch[i : i + fixed], fixed) for i in range(0, len(batch), max(fixed, 1))
-            ]
+            parts = [self._run(session, batch[i : i + fixed], fixed) for i in range(0, len(batch), max(fixed, 1))]
         except Exception as error:  # onnxruntime's own errors have no common public class
             raise WeightsError(f"{self.path}: cannot be run ({str(error).splitlines()[0]})") from error
         return torch.from_numpy(np.concatenate(parts)).to(images.device)
@@ -119,15 +117,11 @@ def _open_session(path: Path, device: str) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     wanted = ["CUDAExecutionProvider"] if device == "cuda" else []
-    providers = [
-        name for name in (*wanted, "CPUExecutionProvider") if name in runtime.get_available_providers()
-    ]
+    providers = [name for name in (*wanted, "CPUExecutionProvider") if name in runtime.get_available_providers()]
     try:
         return runtime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # as above
-        raise WeightsError(
-            f"{path}: no readable ONNX file ({str(error).splitlines()[0]}); get it again"
-        ) from error
+        raise WeightsError(f"{path}: no readable ONNX file ({str(error).splitlines()[0]}); get it again") from error
 
 
 def onnx_metadata(network: OnnxHeatmaps, called: str, overrides: Overrides = UNSAID) -> dict[str, str]:
@@ -143,9 +137,7 @@ def onnx_metadata(network: OnnxHeatmaps, called: str, overrides: Overrides = UNS
         record |= {"height": size[0], "width": size[1]}
     record |= overrides.of_input()
     if "height" not in record or "width" not in record:
-        raise WeightsError(
-            f"{network.path}: nothing tells the size of its pictures; import it with --size 256x192"
-        )
+        raise WeightsError(f"{network.path}: nothing tells the size of its pictures; import it with --size 256x192")
     joints = network.joints(record["height"], record["width"])
     skeleton = overrides.skeleton or said.get("skeleton")
     architecture = json.dumps(asdict(PoseArchitecture("onnx", joints)))
@@ -155,14 +147,16 @@ def onnx_metadata(network: OnnxHeatmaps, called: str, overrides: Overrides = UNS
     }  # fmt: skip
 
 
-def export_onnx(network: nn.Module, metadata: Mapping[str, str], path: Path, size: tuple[int, int]) -> float:
-    """Write the pose `network` for any number of pictures of `size` (height, width) to `path` as ONNX.
+def export_onnx(network: nn.Module, metadata: Mapping[str, str], path: Path) -> float:
+    """Write the pose `network` to `path` as ONNX, for any number of pictures of the size that `metadata` tells.
 
     Returns the largest difference of its heatmaps from torch's, where their peaks are near 1; WeightsError
     when that is above `TOLERANCE`. `metadata` travels inside the file. OutputError when it cannot be
-    written.
+    written, DeviceError without the extra.
     """
     runtime = _runtime()
+    record = json.loads(metadata["input"])
+    size = record["height"], record["width"]
     try:
         import onnx
         import onnxscript  # noqa: F401  torch's exporter needs it
@@ -189,9 +183,7 @@ def export_onnx(network: nn.Module, metadata: Mapping[str, str], path: Path, siz
         content = model.SerializeToString()
     difference = _difference(network, runtime.InferenceSession(content), size)
     if not difference <= TOLERANCE:
-        raise WeightsError(
-            f"{path}: the exported network differs from torch's by {difference:.1e}; not written"
-        )
+        raise WeightsError(f"{path}: the exported network differs from torch's by {difference:.1e}; not written")
     try:
         temporary = path.with_name(f".{path.name}.new")
         temporary.write_bytes(content)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -40,7 +41,8 @@ def track_colour(track: int) -> Colour:
 
 @dataclass
 class Trails:
-    """Where each person's hips (else the middle of the box) were in the last `length` frames; `feed` it each frame."""
+    """Where each person's hips (else the middle of the box) were in the last `length` frames that were
+    fed."""
 
     length: int = 30
     points: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)
@@ -72,9 +74,9 @@ def draw_people(
 ) -> Image:
     """A copy of `image`, (H, W, 3) uint8 RGB, with `people` drawn on it.
 
-    Bones and joints are coloured by the person's own side; joints that score under `threshold` are left out. Box, id
-    and trail have the track's colour. Lines and letters fit the picture and the person: large people lie over small
-    ones, and the ids over all.
+    Bones and joints are coloured by the person's own side; joints that score under `threshold` are left out.
+    Box, id and trail have the track's colour. Lines and letters fit the picture and the person: large people
+    lie over small ones, and the ids over all.
     """
     canvas = np.ascontiguousarray(image).copy()
     ordered = sorted(people, key=lambda person: (_area(person.box), person.id))
@@ -197,10 +199,11 @@ def _draw_label(canvas: Image, person: Person) -> None:
     if not np.isfinite(person.box).all():
         return
     height, width = canvas.shape[:2]
-    size = max(0.36, 0.42 * _unit(canvas))
-    stroke = max(1, round(_unit(canvas) * 0.8))
+    tall = float(person.box[3] - person.box[1])
+    size = max(0.36, min(0.42 * _unit(canvas), tall / 130))
+    stroke = max(1, round(size * 1.9))
     text = str(person.id)
-    (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, size, stroke)
+    (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, size, stroke)
     pad = max(2, h // 4)
     x = int(min(max(round(float(person.box[0])), 0), max(width - w - 2 * pad, 0)))
     y = int(min(max(round(float(person.box[1])), h + 2 * pad), height - 1))
@@ -216,7 +219,7 @@ def _brightness(colour: Colour) -> float:
 
 def _draw_trail(canvas: Image, points: list[tuple[float, float]], colour: Colour) -> None:
     unit = _unit(canvas)
-    for n, (a, b) in enumerate(zip(points, points[1:], strict=False), start=1):
+    for n, (a, b) in enumerate(pairwise(points), start=1):
         strength = n / len(points)
         faded = tuple(round(c * (0.35 + 0.65 * strength)) for c in colour)
         _line(canvas, a, b, (faded[0], faded[1], faded[2]), max(1.0, 2.5 * unit * strength))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -19,8 +19,8 @@ _FITS_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 class Sound:
     """The first sound track of `path` from `start` to `end` seconds, so that `start` becomes 0, for `output`.
 
-    `pump(until)` muxes the packets that begin before `until` seconds of the output. A file without sound gives
-    nothing; sound that cannot be read further ends there with a warning in `warnings`.
+    `pump(until)` muxes the packets that begin before `until` seconds of the output. A file without sound
+    gives nothing; sound that cannot be read further ends there with a warning in `warnings`.
     """
 
     def __init__(self, path: str, output: Any, start: float, end: float | None, warnings: list[str]) -> None:
@@ -67,19 +67,18 @@ class Sound:
         name = track.codec_context.name
         if name in _FITS_MP4:
             return self._copied(track, self._output.add_stream_from_template(track), begin)
-        self._warnings.append(
-            f"{self._path}: MP4 players don't know its sound ({name}); it is written as AAC"
-        )
+        self._warnings.append(f"{self._path}: MP4 players don't know its sound ({name}); it is written as AAC")
         rate = track.codec_context.sample_rate
-        rate = rate if rate in av.Codec("aac", "w").audio_rates else 48000
+        rate = rate if rate in (av.Codec("aac", "w").audio_rates or ()) else 48000
         aac = self._output.add_stream("aac", rate=rate, layout=track.codec_context.layout)
         return self._encoded(track, aac, begin)
 
     def _copied(self, track: Any, copy: Any, begin: Fraction) -> Iterator[tuple[float, Packet[Any]]]:
-        shift = round(begin / track.time_base)
+        shift, last = round(begin / track.time_base), None
         for packet in _readable(self._source.demux(track)):
-            if packet.dts is None or packet.pts is None:
+            if packet.dts is None or packet.pts is None or (last is not None and packet.dts <= last):
                 continue
+            last = packet.dts
             time = float((packet.pts - shift) * track.time_base)
             if self._ends(time):
                 return
@@ -125,7 +124,7 @@ def _readable(things: Iterator[Any]) -> Iterator[Any]:
         yield thing
 
 
-def _timed(aac: Any, frames: list[AudioFrame | None]) -> Iterator[tuple[float, Packet[Any]]]:
+def _timed(aac: Any, frames: Sequence[AudioFrame | None]) -> Iterator[tuple[float, Packet[Any]]]:
     for frame in frames:
         for packet in aac.encode(frame):
             yield float((packet.pts or 0) * packet.time_base), packet

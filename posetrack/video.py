@@ -4,7 +4,7 @@
         for frame in video:
             ...
 
-Reading is in `sources`, writing in `writer`; what the rest of the program needs of both is here.
+Decoding is in `media` and `sources`, writing in `writer`; what the rest of the program needs of both is here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 
 from posetrack.errors import InputError
+from posetrack.media import MediaSource, has_variable_rate
 from posetrack.sources import (
     PICTURE_SUFFIXES,
     CameraSource,
     LiveSource,
-    MediaSource,
     PictureSource,
     RawSource,
     VideoInfo,
@@ -29,25 +29,26 @@ from posetrack.sources import (
 from posetrack.types import Frame
 from posetrack.writer import VideoWriter
 
-__all__ = ["VideoInfo", "VideoReader", "VideoWriter", "expand_inputs", "open_video"]
+__all__ = ["VideoInfo", "VideoReader", "VideoWriter", "expand_inputs", "has_variable_rate", "open_video"]
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .avi .mkv .webm .gif .mpg .mpeg .ts .mts .m2ts .wmv .asf .flv .3gp .3g2 .ogv .mxf .vob .y4m .dv"
-    " .h264 .264 .hevc .h265 .265".split()
-)
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
+    ".asf", ".flv", ".3gp", ".3g2", ".ogv", ".mxf", ".vob", ".y4m", ".dv", ".h264", ".264", ".hevc", ".h265",
+})  # fmt: skip
 OWN_VIDEO = ".tracks.mp4"
-"""The end of the names of the annotated videos that posetrack itself writes; no input when a folder is searched."""
+"""How the annotated videos that posetrack writes end; in a folder they are no input."""
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
 _EARLY = 1e-6
-"""Seconds: a frame that comes this little before `start` or `end` counts as there (3.003 is not exact in binary)."""
+"""Seconds: a frame this little before `start` or `end` counts as there (3.003 is not exact in binary)."""
 
 
 class VideoReader:
-    """The frames of one source from `start` to before `end` (seconds), each `stride`-th of them; iterable once.
+    """The frames of one source from `start` to before `end` (seconds), each `stride`-th; iterable once.
 
-    A frame's index is its own number in the whole source. `start_index` leaves out the frames before it and changes
-    nothing else: what comes is what would have come. All earlier frames are decoded, so this is always exact, but not
-    converted. `warnings` grows while frames are read; `end` is when the newest frame leaves the screen.
+    A frame's index is its own number in the whole source. `start_index` leaves out the frames before it and
+    changes nothing else: what comes is what would have come. All earlier frames are decoded, so this is
+    always exact, but not converted. `warnings` grows while frames are read; `end` is when the newest frame
+    leaves the screen.
     """
 
     def __init__(
@@ -154,9 +155,9 @@ def _open_glob(pattern: str) -> RawSource:
 def expand_inputs(paths: Sequence[str | int | Path]) -> list[str]:
     """The sources that the inputs of a command stand for, in the order given.
 
-    A folder with videos stands for its videos in natural order (annotated videos of posetrack's own left out), a
-    folder of pictures for itself; a glob for the videos it finds, or for one sequence if all are pictures. The rest is
-    left as it is. Raises InputError for folders and globs in which there is nothing.
+    A folder with videos stands for its videos in natural order (annotated videos of posetrack's own left
+    out), a folder of pictures for itself; a glob for the videos it finds, or for one sequence if all are
+    pictures. The rest is left as it is. Raises InputError for folders and globs in which there is nothing.
     """
     return [source for path in paths for source in _expand(str(path))]
 
@@ -166,9 +167,7 @@ def _expand(name: str) -> list[str]:
     if path.is_dir():
         files = [path / entry for entry in _entries(path)]
         if not _videos(files) and not _pictures(files):
-            raise InputError(
-                f"{name}: there is no video and no picture in this folder; name one that has some"
-            )
+            raise InputError(f"{name}: there is no video and no picture in this folder; name one that has some")
         return _videos(files) or [name]
     if "://" in name or path.exists() or not glob.has_magic(name):
         return [name]
@@ -177,9 +176,7 @@ def _expand(name: str) -> list[str]:
         raise InputError(f"{name}: nothing fits this pattern; check the path")
     if len(_pictures(found)) == len(found):
         return [name]
-    sources = _videos(found) + [
-        source for folder in found if folder.is_dir() for source in _expand(str(folder))
-    ]
+    sources = _videos(found) + [source for folder in found if folder.is_dir() for source in _expand(str(folder))]
     if not sources:
         raise InputError(f"{name}: what fits this pattern is neither video nor picture; name the file itself")
     return sources
@@ -197,7 +194,5 @@ def _pictures(files: Sequence[Path]) -> list[Path]:
 
 
 def _videos(files: Sequence[Path]) -> list[str]:
-    kept = [
-        f for f in files if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file() and not f.name.startswith(".")
-    ]
+    kept = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file() and not f.name.startswith(".")]
     return [str(f) for f in sorted(kept, key=natural_order) if not f.name.lower().endswith(OWN_VIDEO)]

@@ -38,15 +38,15 @@ No B-frames: coding order is then showing order, and variable times and the last
 
 
 class VideoWriter:
-    """A video file that is written frame by frame and appears, whole, when the `with` block ends without an error.
+    """A video file, written frame by frame; it appears, whole, when the `with` block ends without an error.
 
-    Frames keep the times they are given (variable rates too). Odd sizes get one more column or row, a copy of their
-    last. `audio_from` names the video whose sound is brought along. With `start` or `end` (seconds of the source) the
-    first frame comes at 0 and the sound is cut to the same part. The last frame is shown until `last_frame_ends`
-    (seconds, may be set while writing), else for as long as the one before it.
+    Frames keep the times they are given (variable rates too). Odd sizes get one more column or row, a copy of
+    their last. `audio_from` names the video whose sound is brought along. With `start` or `end` (seconds of
+    the source) the first frame comes at 0 and the sound is cut to the same part. The last frame is shown
+    until `last_frame_ends` (seconds, may be set while writing), else for as long as the one before it.
 
-    Raises OutputError where the file exists and `overwrite` is not set, the folder cannot be written, or the disk
-    fills up; nothing is left behind then.
+    Raises OutputError where the file exists and `overwrite` is not set, the folder cannot be written, or the
+    disk fills up; nothing is left behind then.
     """
 
     def __init__(
@@ -86,9 +86,10 @@ class VideoWriter:
         end: float | None = None,
         stride: int = 1,
     ) -> VideoWriter:
-        """A writer for frames of the video that `info` tells of, with its size, rate, pixel aspect and sound."""
+        """A writer with the size, rate, pixel aspect and sound of the video that `info` tells of."""
+        sound = info.path if info.has_audio else None
         return cls(
-            path, info.width, info.height, info.fps / stride, info.path if info.has_audio else None, overwrite,
+            path, info.width, info.height, info.fps / stride, sound, overwrite,
             start=start, end=end, pixel_aspect=info.pixel_aspect,
         )  # fmt: skip
 
@@ -142,9 +143,7 @@ class VideoWriter:
         if form is None:
             raise OutputError(f"{self.path}: videos are written as .mp4 or .mov; name it so")
         if self.path.exists() and not overwrite:
-            raise OutputError(
-                f"{self.path}: exists already; --overwrite replaces it, --output names another place"
-            )
+            raise OutputError(f"{self.path}: exists already; --overwrite replaces it, --output names another place")
         with self._told():
             self._container: Any = av.open(
                 str(self._part), "w", format=form, container_options={"movflags": "+faststart"}
@@ -154,18 +153,14 @@ class VideoWriter:
     def _add_video(self, pixel_aspect: Fraction) -> Any:
         encoder = next(name for name in _ENCODERS if name in av.codecs_available)
         if encoder == "mpeg4":
-            self.warnings.append(
-                f"{self.path}: this FFmpeg writes no H.264; MPEG-4 part 2 is written instead"
-            )
+            self.warnings.append(f"{self.path}: this FFmpeg writes no H.264; MPEG-4 part 2 is written instead")
         stream: Any = self._container.add_stream(encoder, rate=self._rate, options=dict(_ENCODERS[encoder]))
         stream.width, stream.height = (side + side % 2 for side in self._size)
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = stream.time_base = self._base
         context.sample_aspect_ratio = pixel_aspect.limit_denominator(255)
-        context.gop_size = max(
-            12, round(2 * self._rate)
-        )  # a key frame each two seconds, so that seeking is quick
+        context.gop_size = max(12, round(2 * self._rate))  # a key frame each two seconds, so that seeking is quick
         context.color_range, context.colorspace, context.color_primaries, context.color_trc = (
             1,
             1,
@@ -214,15 +209,11 @@ class VideoWriter:
                 13: "get the right to write there, or write elsewhere",
                 30: "write elsewhere",
             }.get(error.errno or 0, "write elsewhere")
-            raise OutputError(
-                f"{self.path}: cannot be written ({error.strerror or error}); {todo}"
-            ) from error
+            raise OutputError(f"{self.path}: cannot be written ({error.strerror or error}); {todo}") from error
 
 
 def _even(image: Image) -> Image:
     height, width = image.shape[:2]
     if height % 2 or width % 2:
-        image = np.asarray(
-            cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8
-        )
+        image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
     return np.ascontiguousarray(image)

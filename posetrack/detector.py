@@ -6,6 +6,9 @@ or better; the shipped default is the same `FasterRCNN` on MobileNetV2 with a py
 A frame goes through alone on the CPU: what oneDNN gives for a picture differs in the last bits with the size of the
 batch that it travels in, and results must not depend on how a video was cut into blocks. On a GPU pictures of one
 size go in batches of a fixed size, the last one filled up.
+
+The light network is trained on pictures made smaller by averaging, and gets such (which is quick, and no detail of a
+large frame falls between the pixels); torchvision's get torchvision's bilinear ones.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -30,6 +34,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from posetrack.backbone import MOBILENET_CHANNELS, MOBILENET_LEVELS, MobileNetBody
 from posetrack.errors import DeviceError, WeightsError
+from posetrack.fused import fuse_activations
 from posetrack.pose.network import fold_batch_norms
 from posetrack.types import Boxes, Image
 
@@ -61,9 +66,9 @@ class DetectorArchitecture:
     """What a detector is built from; the defaults are the light one's.
 
     `classes` counts the background (None: what torchvision's published weights have). The rest describes the light
-    detector only: the short and the long side of its input in pixels, one tuple of `anchors` (square roots of areas, in pixels
-    of the input) a pyramid level and the last level's max-pool, their ratios of height to width, the `pyramid`'s
-    channels and the box head's `hidden` units, proposals before and after NMS, and the IoU of the last NMS.
+    detector only: the short and the long side of its input in pixels, one tuple of `anchors` (square roots of areas,
+    in pixels of the input) a pyramid level and the last level's max-pool, their ratios of height to width, the
+    `pyramid`'s channels and the box head's `hidden` units, proposals before and after NMS, the IoU of the last NMS.
     """
 
     name: str = LIGHT
@@ -112,9 +117,8 @@ def build_detector(architecture: DetectorArchitecture | str = LIGHT) -> FasterRC
         architecture = DetectorArchitecture(architecture)
     if architecture.name == LIGHT:
         return _light(architecture)
-    network = _TORCHVISION[architecture.name](
-        weights=None, weights_backbone=None, num_classes=architecture.classes, progress=False
-    )
+    build = _TORCHVISION[architecture.name]
+    network = build(weights=None, weights_backbone=None, num_classes=architecture.classes, progress=False)
     if architecture.name in _ZERO_EPSILON:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -171,9 +175,10 @@ class Detector:
     ) -> None:
         self.device = torch.device(device)
         self.dtype = working_dtype(self.device, precision)
+        self.light = isinstance(network.backbone, PyramidMobileNet)
         self.batch = 1 if self.device.type == "cpu" else 8
         _check(network)
-        self.network = _prepared(network, self.dtype).to(self.device)
+        self.network = _prepared(network, self.dtype, self.device).to(self.device)
         self.network.roi_heads.score_thresh = threshold
 
     def detect(self, images: list[Image]) -> list[Boxes]:
@@ -202,26 +207,38 @@ class Detector:
         return [_people(result, scale) for result in results]
 
     def _input(self, images: list[Image]) -> tuple[Tensor, tuple[int, int]]:
-        """Resized, normalised, padded with zeros to whole strides, as torchvision does it, and the size without padding.
-
-        Resizing and normalising commute (both are affine), so the smaller picture is normalised.
-        """
+        """Resized, normalised, padded with zeros to whole strides as torchvision does it; the size without padding."""
         transform = self.network.transform
-        size = _resized(*images[0].shape[:2], transform.min_size[-1], transform.max_size)
-        stride = transform.size_divisible
-        x = torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2).float()
-        x = functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        mean, std = (torch.tensor(v, device=self.device)[:, None, None] for v in (transform.image_mean, transform.image_std))
+        height, width = images[0].shape[:2]
+        size = _resized(height, width, transform.min_size[-1], transform.max_size)
+        x = _shrunk(images, size, self.device) if self.light else _interpolated(images, size, self.device)
+        mean, std = (
+            torch.tensor(v, device=self.device)[:, None, None] for v in (transform.image_mean, transform.image_std)
+        )
+        # both resizing and normalising are affine, so the smaller picture is normalised
         x = (x / 255 - mean) / std
-        x = functional.pad(x, (0, -size[1] % stride, 0, -size[0] % stride))
+        x = functional.pad(x, (0, -size[1] % transform.size_divisible, 0, -size[0] % transform.size_divisible))
         return x.contiguous(memory_format=torch.channels_last), size
 
 
 def _resized(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
-    """Height and width that torchvision's transform gives a picture; a tenth of an ulp decides nothing here."""
-    scale = min(min_size / min(height, width), max_size / max(height, width))
-    scale = float(np.float32(scale))
+    """Height and width that torchvision's transform gives a picture: it computes the scale in fp32."""
+    short, long = np.float32(min(height, width)), np.float32(max(height, width))
+    scale = float(min(np.float32(min_size) / short, np.float32(max_size) / long))
     return math.floor(height * scale), math.floor(width * scale)
+
+
+def _shrunk(images: list[Image], size: tuple[int, int], device: torch.device) -> Tensor:
+    """Images as (N, 3, *size) fp32 of 0..255, averaged where they shrink, linear where they grow."""
+    how = cv2.INTER_AREA if size[0] < images[0].shape[0] else cv2.INTER_LINEAR
+    small = np.stack([cv2.resize(image, size[::-1], interpolation=how) for image in images])
+    return torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float()
+
+
+def _interpolated(images: list[Image], size: tuple[int, int], device: torch.device) -> Tensor:
+    """Images as (N, 3, *size) fp32 of 0..255, bilinear without averaging: torchvision's own."""
+    x = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float()
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def _people(result: dict[str, Tensor], scale: np.ndarray[Any, Any]) -> Boxes:
@@ -234,7 +251,9 @@ def _people(result: dict[str, Tensor], scale: np.ndarray[Any, Any]) -> Boxes:
 def _check(network: nn.Module) -> None:
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise WeightsError(f"the detector's weights are damaged: '{name}' holds NaN or infinity; get the file again")
+            raise WeightsError(
+                f"the detector's weights are damaged: '{name}' holds NaN or infinity; get the file again"
+            )
 
 
 class _Reduced(nn.Module):
@@ -257,10 +276,12 @@ def _cast(values: Any, dtype: torch.dtype) -> Any:
     return type(values)(_cast(value, dtype) for value in values)
 
 
-def _prepared(network: FasterRCNN, dtype: torch.dtype) -> FasterRCNN:
+def _prepared(network: FasterRCNN, dtype: torch.dtype, device: torch.device) -> FasterRCNN:
     """The network for inference: no keypoint head, batch norms folded, channels last, heavy parts in `dtype`."""
     network.roi_heads.keypoint_roi_pool = None
     fold_batch_norms(network)
+    if device.type == "cpu":
+        fuse_activations(network)
     network.to(memory_format=torch.channels_last)
     if dtype != torch.float32:
         network.backbone = _Reduced(network.backbone, dtype)

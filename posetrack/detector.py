@@ -222,10 +222,9 @@ class Detector:
 
 
 def _resized(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
-    """Height and width that torchvision's transform gives a picture: it computes the scale in fp32."""
-    short, long = np.float32(min(height, width)), np.float32(max(height, width))
-    scale = float(min(np.float32(min_size) / short, np.float32(max_size) / long))
-    return math.floor(height * scale), math.floor(width * scale)
+    """Height and width that torchvision's transform gives a picture."""
+    scale = min(min_size / min(height, width), max_size / max(height, width))
+    return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
 
 
 def _shrunk(images: list[Image], size: tuple[int, int], device: torch.device) -> Tensor:

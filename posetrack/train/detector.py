@@ -57,7 +57,8 @@ def detector_losses(
     proposals, _, labels, regression = heads.select_training_samples(proposals, targets)
     pooled = heads.box_head(heads.box_roi_pool(features, proposals, shapes.image_sizes))
     logits, deltas = heads.box_predictor(pooled)
-    losses["class"], losses["box"] = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
+    if len(logits):
+        losses["class"], losses["box"] = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
     return losses
 
 
@@ -73,6 +74,8 @@ def _rpn_losses(
     labels, matched = rpn.assign_targets_to_anchors(anchors, targets)
     for label, boxes, regions in zip(labels, anchors, ignored, strict=True):
         label[(label == 0) & (share_inside(boxes, regions) >= 0.5)] = -1
+    if not any(bool((label >= 0).any()) for label in labels):  # everything is ignored
+        return proposals, {"objectness": 0 * objectness.sum()}
     goals = rpn.box_coder.encode(matched, anchors)
     loss, box_loss = rpn.compute_loss(objectness, deltas, labels, goals)
     return proposals, {"objectness": loss, "proposal": box_loss}

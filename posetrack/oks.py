@@ -8,6 +8,7 @@ The formula is that of COCO's evaluation (cocoapi, computeOks) and of the refere
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,8 +35,19 @@ def oks(
     `weights`, broadcast to (N, M, J), says how much a joint counts (a mask for joints seen or labelled); None
     counts all alike. Joints that are not finite never count; where nothing counts the similarity is 0.
     """
-    difference = np.asarray(a, np.float64)[:, None, :, :2] - np.asarray(b, np.float64)[None, :, :, :2]
-    closeness = _closeness(np.square(difference).sum(axis=-1), areas, sigmas)
+    return oks_of_pairs(np.asarray(a)[:, None], np.asarray(b)[None], areas, sigmas, weights)
+
+
+def oks_of_pairs(
+    a: NDArray[np.floating[Any]],
+    b: NDArray[np.floating[Any]],
+    areas: ArrayLike,
+    sigmas: Sequence[float],
+    weights: ArrayLike | None = None,
+) -> NDArray[np.float64]:
+    """Similarity (...) of each pose of `a` (..., J, 2 or more) with the one beside it in `b`; as `oks` otherwise."""
+    x, y = (np.subtract(a[..., axis], b[..., axis], dtype=np.float64) for axis in (0, 1))
+    closeness = _closeness(x * x + y * y, areas, sigmas)
     weight = np.isfinite(closeness) * (1.0 if weights is None else np.asarray(weights, np.float64))
     total = weight.sum(axis=-1)
     summed = (weight * np.nan_to_num(closeness)).sum(axis=-1)

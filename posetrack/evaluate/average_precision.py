@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posetrack.evaluate.joints import assign_poses, joint_pairs
+from posetrack.evaluate.joints import JointPairs, assign_poses
 from posetrack.evaluate.people import Doubles, Integers, Pair
 
 __all__ = ["Curve", "JointDetections", "average_precision", "detections_of", "precision_recall"]
@@ -45,16 +45,15 @@ class Curve:
         return np.asarray(self.found / (self.labelled or np.nan))
 
 
-def detections_of(pair: Pair, threshold: float = 0.5) -> JointDetections:
+def detections_of(pair: Pair, near: JointPairs) -> JointDetections:
     """The predicted joints of a sequence, judged: right when the pose belongs to a person whose joint is near.
 
-    Near is at most `threshold` head sizes. A joint that the person's truth does not label is wrong, as in poseval.
+    `near` are the pairs of joints near enough (joint_pairs). A joint that the person's truth does not label is wrong, as in poseval.
     """
-    pairs = joint_pairs(pair, threshold)
-    owner = assign_poses(pair, pairs)
+    owner = assign_poses(pair, near)
     right = np.zeros(pair.prediction.present.shape, bool)
-    mine = owner[pairs.prediction] == pairs.truth
-    right[pairs.prediction[mine], pairs.joint[mine]] = True
+    mine = owner[near.prediction] == near.truth
+    right[near.prediction[mine], near.joint[mine]] = True
     row, joint = np.nonzero(pair.prediction.present)
     return JointDetections(
         pair.prediction.joint_scores[row, joint],

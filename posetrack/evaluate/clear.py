@@ -17,9 +17,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from posetrack.evaluate.matching import components, dense
+from posetrack.evaluate.matching import cheapest, components
 from posetrack.evaluate.people import Doubles, Integers
 
 __all__ = ["Candidates", "Convention", "Matches", "extra_rows", "keep_pairs", "switches"]
@@ -61,14 +60,26 @@ def keep_pairs(candidates: Candidates, convention: Convention) -> Matches:
     """The pairs that CLEAR makes of `candidates`, in the order of frames."""
     chosen, rest = components(candidates.truth, candidates.prediction)
     before = _Before(candidates, chosen)
+    make = _as_motmetrics if convention == "motmetrics" else _as_trackeval
     for edges in rest:
-        last = [before.of(edge) for edge in edges]
-        here = candidates[edges]
-        made = _as_motmetrics(here, last) if convention == "motmetrics" else _as_trackeval(here, last)
+        made = make(_Crowd(edges, candidates, [before.of(edge) for edge in edges]))
         for place in made:
             before.note(edges[place])
-        chosen[edges[made]] = True
+            chosen[edges[place]] = True
     return candidates[chosen]
+
+
+class _Crowd:
+    """The candidates of one component as lists: their ends, costs, and which repeat the object's last pair."""
+
+    def __init__(self, edges: list[int], candidates: Candidates, last: list[tuple[int, int]]) -> None:
+        self.truth = candidates.truth[edges].tolist()
+        self.prediction = candidates.prediction[edges].tolist()
+        self.cost = candidates.cost[edges].tolist()
+        hypotheses = candidates.hypothesis[edges].tolist()
+        self.repeats = [h == then for h, (_, then) in zip(hypotheses, last, strict=True)]
+        frame = int(candidates.frame[edges[0]])
+        self.just_before = [when == frame - 1 for when, _ in last]
 
 
 class _Before:
@@ -78,19 +89,20 @@ class _Before:
         self._all = candidates
         self._noted: dict[int, tuple[int, int]] = {}
         frames = int(candidates.frame.max(initial=0)) + 1
-        key = candidates.object * frames + candidates.frame
+        asked = np.flatnonzero(~alone)
         certain = np.flatnonzero(alone)
+        key = candidates.object * frames + candidates.frame
         certain = certain[np.argsort(key[certain], kind="stable")]
-        place = np.searchsorted(key[certain], key, side="left") - 1
-        found = certain[place] if len(certain) else np.zeros(len(key), np.int64)
-        same = (place >= 0) & (candidates.object[found] == candidates.object)
-        self._certain = np.where(same, found, -1)
+        place = np.searchsorted(key[certain], key[asked], side="left") - 1
+        found = certain[place] if len(certain) else np.zeros(len(asked), np.int64)
+        same = (place >= 0) & (candidates.object[found] == candidates.object[asked])
+        self._certain = dict(zip(asked[same].tolist(), found[same].tolist(), strict=True))
 
     def of(self, edge: int) -> tuple[int, int]:
         """(frame, hypothesis) of the last pair; (-1, -1) when there is none."""
         noted = self._noted.get(int(self._all.object[edge]), (-1, -1))
-        certain = int(self._certain[edge])
-        if certain < 0 or self._all.frame[certain] < noted[0]:
+        certain = self._certain.get(edge)
+        if certain is None or self._all.frame[certain] < noted[0]:
             return noted
         return int(self._all.frame[certain]), int(self._all.hypothesis[certain])
 
@@ -99,45 +111,36 @@ class _Before:
         self._noted[int(self._all.object[edge])] = (int(self._all.frame[edge]), int(self._all.hypothesis[edge]))
 
 
-def _as_motmetrics(here: Candidates, last: list[tuple[int, int]]) -> list[int]:
+def _as_motmetrics(crowd: _Crowd) -> list[int]:
     """Places of the pairs made in one component: earlier pairs first, then the cheapest of the most."""
     made: list[int] = []
-    taken: set[int] = set()
-    for place, (_, hypothesis) in enumerate(last):
-        guess, truth = int(here.prediction[place]), int(here.truth[place])
-        if here.hypothesis[place] == hypothesis and guess not in taken:
+    truths: set[int] = set()
+    guesses: set[int] = set()
+    for place, repeats in enumerate(crowd.repeats):
+        if repeats and crowd.prediction[place] not in guesses:
             made.append(place)
-            taken.update((guess, -1 - truth))
+            truths.add(crowd.truth[place])
+            guesses.add(crowd.prediction[place])
     free = [
         place
-        for place in range(len(here))
-        if int(here.prediction[place]) not in taken and -1 - int(here.truth[place]) not in taken
+        for place, ends in enumerate(zip(crowd.truth, crowd.prediction, strict=True))
+        if ends[0] not in truths and ends[1] not in guesses
     ]
-    if len(free) < 2:
-        return made + free
-    left, right = here.truth[free], here.prediction[free]
-    pairs = min(len(set(left.tolist())), len(set(right.tolist())))
-    never = 2 * pairs * (float(here.cost[free].max()) + 1) + 1
-    return made + _solved(left, right, here.cost[free], never, np.array(free))
+    if not free:
+        return made
+    left, right, cost = ([column[p] for p in free] for column in (crowd.truth, crowd.prediction, crowd.cost))
+    pairs = min(len(set(left)), len(set(right)))
+    never = 2 * pairs * (max(cost) + 1) + 1
+    return made + [free[place] for place in cheapest(left, right, cost, never)]
 
 
-def _as_trackeval(here: Candidates, last: list[tuple[int, int]]) -> list[int]:
+def _as_trackeval(crowd: _Crowd) -> list[int]:
     """Places of the pairs made in one component: the greatest similarity with the bonus of the frame before."""
-    frame = int(here.frame[0])
-    kept = np.array([then == frame - 1 for then, _ in last]) & (here.hypothesis == [h for _, h in last])
-    gain = _BONUS * kept + (1 - here.cost)
-    return _solved(here.truth, here.prediction, -gain, 0.0, np.arange(len(here)))
-
-
-def _solved(
-    left: Integers, right: Integers, cost: Doubles, never: float, places: Integers
-) -> list[int]:
-    """Those of `places` that the cheapest assignment takes, where a pair that is no edge costs `never`."""
-    matrix, row, column = dense(left, right, cost, never)
-    partner = np.full(len(matrix), -1)
-    rows, columns = linear_sum_assignment(matrix)
-    partner[rows] = columns
-    return [int(place) for place in places[partner[row] == column]]
+    cost = [
+        -(_BONUS * (repeats and just) + (1 - cost))
+        for repeats, just, cost in zip(crowd.repeats, crowd.just_before, crowd.cost, strict=True)
+    ]
+    return cheapest(crowd.truth, crowd.prediction, cost, 0.0)
 
 
 def _previous_in_group(group: Integers, frame: Integers, value: Integers) -> tuple[Integers, NDArray[np.bool_]]:

@@ -16,55 +16,68 @@ from scipy.sparse.csgraph import connected_components
 
 from posetrack.evaluate.people import Doubles, Integers
 
-__all__ = ["best_assignment", "components", "dense"]
+__all__ = ["best_assignment", "cheapest", "components", "dense"]
 
 
-def components(left: Integers, right: Integers) -> tuple[NDArray[np.bool_], Iterator[Integers]]:
+def components(left: Integers, right: Integers) -> tuple[NDArray[np.bool_], Iterator[list[int]]]:
     """Which edges stand alone, and the numbers of the edges of every other component.
 
-    `left` and `right` (E,) number the ends of each edge. Components come in the order of their first edge, edges
-    within one in their own order.
+    `left` and `right` (E,) number the ends of each edge, from 0. Components come in the order of their first edge,
+    edges within one in their own order.
     """
     if not len(left):
         return np.zeros(0, bool), iter(())
-    _, left = np.unique(left, return_inverse=True)
-    _, right = np.unique(right, return_inverse=True)
-    lefts = int(left.max()) + 1
-    nodes = lefts + int(right.max()) + 1
-    graph = coo_array((np.ones(len(left), np.int8), (left, right + lefts)), shape=(nodes, nodes))
-    _, labels = connected_components(graph, directed=False)
-    label = labels[left]
-    alone = np.bincount(label)[label] == 1
-    return alone, _groups(label, np.flatnonzero(~alone))
+    alone = (np.bincount(left)[left] == 1) & (np.bincount(right)[right] == 1)
+    return alone, _groups(left, right, np.flatnonzero(~alone))
 
 
-def _groups(label: Integers, edges: Integers) -> Iterator[Integers]:
+def _groups(left: Integers, right: Integers, edges: Integers) -> Iterator[list[int]]:
     if not len(edges):
         return
-    _, first, group = np.unique(label[edges], return_index=True, return_inverse=True)
+    _, left = np.unique(left[edges], return_inverse=True)
+    _, right = np.unique(right[edges], return_inverse=True)
+    lefts = int(left.max()) + 1
+    nodes = lefts + int(right.max()) + 1
+    graph = coo_array((np.ones(len(edges), np.int8), (left, right + lefts)), shape=(nodes, nodes))
+    _, labels = connected_components(graph, directed=False)
+    _, first, group = np.unique(labels[left], return_index=True, return_inverse=True)
     order = np.lexsort((edges, first[group]))
-    ends = np.flatnonzero(np.diff(first[group][order])) + 1
-    yield from np.split(edges[order], ends)
+    sizes = np.bincount(first[group][order], minlength=1)
+    ordered = edges[order].tolist()
+    start = 0
+    for size in sizes[sizes > 0].tolist():
+        yield ordered[start : start + size]
+        start += size
 
 
-def dense(
-    left: Integers, right: Integers, values: Doubles, default: float
-) -> tuple[Doubles, Integers, Integers]:
-    """One component as a matrix, `default` where there is no edge, and each edge's row and column."""
-    lefts, row = np.unique(left, return_inverse=True)
-    rights, column = np.unique(right, return_inverse=True)
-    matrix = np.full((len(lefts), len(rights)), default)
-    matrix[row, column] = values
-    return matrix, row, column
+def dense(left: list[int], right: list[int], values: list[float], default: float) -> Doubles:
+    """One component's edges as a matrix, ends in growing order, `default` where there is no edge."""
+    row, column = ({end: i for i, end in enumerate(sorted(set(ends)))} for ends in (left, right))
+    matrix = np.full((len(row), len(column)), default)
+    for a, b, value in zip(left, right, values, strict=True):
+        matrix[row[a], column[b]] = value
+    return matrix
+
+
+def cheapest(left: list[int], right: list[int], cost: list[float], never: float) -> list[int]:
+    """Which edges of one component (places in the lists) the cheapest one-to-one assignment takes.
+
+    A pair that is no edge costs `never`.
+    """
+    if len(set(left)) == 1 or len(set(right)) == 1:
+        return [min(range(len(cost)), key=cost.__getitem__)]
+    rows, columns = linear_sum_assignment(dense(left, right, cost, never))
+    lefts, rights = sorted(set(left)), sorted(set(right))
+    taken = {(lefts[r], rights[c]) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)}
+    return [place for place, ends in enumerate(zip(left, right, strict=True)) if ends in taken]
 
 
 def best_assignment(left: Integers, right: Integers, gain: Doubles) -> NDArray[np.bool_]:
     """The one-to-one edges whose `gain` (E,), all above 0, is greatest in sum."""
     chosen, rest = components(left, right)
+    ends, cost = (left.tolist(), right.tolist()), (-gain).tolist()
     for edges in rest:
-        matrix, row, column = dense(left[edges], right[edges], gain[edges], 0.0)
-        partner = np.full(len(matrix), -1)
-        rows, columns = linear_sum_assignment(-matrix)
-        partner[rows] = columns
-        chosen[edges] = partner[row] == column
+        lefts, rights = [ends[0][e] for e in edges], [ends[1][e] for e in edges]
+        for place in cheapest(lefts, rights, [cost[e] for e in edges], 0.0):
+            chosen[edges[place]] = True
     return chosen

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posetrack.evaluate.clear import Candidates, extra_rows, keep_pairs, switches
-from posetrack.evaluate.joints import joint_pairs
+from posetrack.evaluate.joints import JointPairs
 from posetrack.evaluate.people import Doubles, Pair, People
 
 __all__ = ["JointClear", "clear_joints", "mota_scores", "used_frames"]
@@ -55,46 +55,41 @@ def used_frames(pair: Pair, protocol: str) -> tuple[NDArray[np.bool_], NDArray[n
     return used & both, used & ~both
 
 
-def clear_joints(pair: Pair, threshold: float = 0.5, *, protocol: str = "every-frame") -> JointClear:
-    """CLEAR counts per joint of one sequence; pairs are near at `threshold` head sizes or less."""
+def clear_joints(pair: Pair, near: JointPairs, *, protocol: str = "every-frame") -> JointClear:
+    """CLEAR counts per joint of one sequence; `near` are the pairs of joints near enough (joint_pairs)."""
     used, replaced = used_frames(pair, protocol)
     fake = np.full(len(pair.skeleton), float(replaced.sum()))
-    pair = replace(
-        pair, truth=pair.truth[used[pair.truth.frame]], prediction=pair.prediction[used[pair.prediction.frame]]
-    )
-    candidates, joint = _candidates(pair, threshold)
+    candidates = _candidates(pair, near[used[pair.truth.frame[near.truth]]])
     matches = keep_pairs(candidates, "motmetrics")
     joints = len(pair.skeleton)
-    kind = matches.object % joints
 
-    def per_joint(values: Doubles | NDArray[np.bool_], kinds: NDArray[np.int64] = kind) -> Doubles:
-        return np.bincount(kinds, weights=values, minlength=joints).astype(np.float64)
+    def per_joint(pairs: Candidates, values: Doubles | NDArray[np.bool_]) -> Doubles:
+        return np.bincount(pairs.object % joints, weights=values, minlength=joints).astype(np.float64)
 
-    made = np.bincount(kind, minlength=joints).astype(float)
-    objects = pair.truth.present.sum(axis=0)
-    guesses = pair.prediction.present.sum(axis=0)
-    distance = per_joint(matches.cost)
-    rows = per_joint(matches.cost * extra_rows(matches)) + per_joint(candidates.cost, joint) + distance
+    made = per_joint(matches, np.ones(len(matches)))
+    objects = pair.truth.present[used[pair.truth.frame]].sum(axis=0)
+    guesses = pair.prediction.present[used[pair.prediction.frame]].sum(axis=0)
+    distance = per_joint(matches, matches.cost)
+    extra = per_joint(matches, matches.cost * extra_rows(matches))
     return JointClear(
         objects=objects + fake,
         misses=objects - made + fake,
         false_positives=guesses - made + fake,
-        switches=per_joint(switches(matches)),
+        switches=per_joint(matches, switches(matches)),
         matches=made,
         distance=distance,
-        distance_all_rows=rows,
+        distance_all_rows=distance + extra + per_joint(candidates, candidates.cost),
     )
 
 
-def _candidates(pair: Pair, threshold: float) -> tuple[Candidates, NDArray[np.int64]]:
-    """Near joints as candidates, where each joint of a person is an object of its own, and their kinds."""
+def _candidates(pair: Pair, near: JointPairs) -> Candidates:
+    """Near joints as candidates: each joint of a person is an object of its own."""
     joints = len(pair.skeleton)
-    near = joint_pairs(pair, threshold)
 
     def identity(people: People) -> NDArray[np.int64]:
         return np.asarray(np.unique(people.id, return_inverse=True)[1], np.int64)
 
-    candidates = Candidates(
+    return Candidates(
         pair.truth.frame[near.truth],
         near.truth * joints + near.joint,
         near.prediction * joints + near.joint,
@@ -102,7 +97,6 @@ def _candidates(pair: Pair, threshold: float) -> tuple[Candidates, NDArray[np.in
         identity(pair.prediction)[near.prediction] * joints + near.joint,
         near.distance,
     )
-    return candidates, near.joint
 
 
 def mota_scores(counts: JointClear) -> dict[str, Doubles]:

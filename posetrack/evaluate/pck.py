@@ -17,7 +17,7 @@ import numpy as np
 from posetrack.evaluate.matching import best_assignment
 from posetrack.evaluate.people import Doubles, Pair
 from posetrack.evaluate.reference import reference_lengths
-from posetrack.evaluate.similarity import similar_people
+from posetrack.evaluate.similarity import Similar
 
 __all__ = ["LIMBS", "JointErrors", "PckCurve", "joint_errors", "pck", "pcp", "pcp_scores"]
 
@@ -42,9 +42,8 @@ class JointErrors:
     pixels: Doubles
 
 
-def joint_errors(pair: Pair) -> JointErrors:
-    """How far off the true joints of a sequence are."""
-    similar = similar_people(pair, "oks")
+def joint_errors(pair: Pair, similar: Similar) -> JointErrors:
+    """How far off the true joints of a sequence are; `similar` by OKS says who goes with whom."""
     best = best_assignment(similar.truth, similar.prediction, similar.similarity)
     pixels = np.full(pair.truth.present.shape, np.inf)
     rows, guesses = similar.truth[best], similar.prediction[best]
@@ -87,8 +86,12 @@ def pck(pair: Pair, errors: JointErrors, reference: str, thresholds: Doubles) ->
     lengths = reference_lengths(pair, reference)
     usable = lengths > 0
     relative = errors.pixels[usable] / lengths[usable, None]
-    hits = np.array([(relative <= t).sum(axis=0) for t in thresholds], np.float64)
-    return PckCurve(thresholds, hits, np.isfinite(pair.truth.keypoints[usable, :, 0]).sum(axis=0).astype(float))
+    first = np.searchsorted(thresholds, np.nan_to_num(relative, nan=np.inf))  # the first threshold that it keeps
+    joints = len(pair.skeleton)
+    cell = first * joints + np.arange(joints)
+    hits = np.bincount(cell.ravel(), minlength=(len(thresholds) + 1) * joints).reshape(-1, joints)
+    labelled = np.isfinite(pair.truth.keypoints[usable, :, 0]).sum(axis=0)
+    return PckCurve(thresholds, np.cumsum(hits[:-1], axis=0).astype(float), labelled.astype(float))
 
 
 def pcp(pair: Pair, errors: JointErrors, fraction: float = 0.5) -> Doubles:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from posetrack.skeleton import Skeleton
 
-__all__ = ["Doubles", "Integers", "Pair", "People", "chosen_joints", "same_frame"]
+__all__ = ["Doubles", "Integers", "Pair", "People", "chosen_joints", "gap", "same_frame"]
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -95,6 +96,13 @@ class People:
         )
         return people[order]
 
+    @cached_property
+    def extent(self) -> Doubles:
+        """The box (N, 4) x1, y1, x2, y2 around the joints that are there; inside out where there is none."""
+        low = np.where(np.isfinite(self.keypoints), self.keypoints, np.inf).min(axis=1, initial=np.inf)
+        high = np.where(np.isfinite(self.keypoints), self.keypoints, -np.inf).max(axis=1, initial=-np.inf)
+        return np.concatenate([low, high], axis=1)
+
     def without_joints(self, drop: NDArray[np.bool_]) -> People:
         """The same people with the joints of `drop` (N, J) absent."""
         return replace(self, keypoints=np.where(drop[..., None], np.nan, self.keypoints))
@@ -168,3 +176,10 @@ def same_frame(pair: Pair) -> Iterator[tuple[Integers, Integers]]:
         within = np.arange(len(truth_rows)) - np.repeat(np.cumsum(partners) - partners, partners)
         yield truth_rows, guess_start[pair.truth.frame[truth_rows]] + within
         first = last
+
+
+def gap(pair: Pair, truth: Integers, guess: Integers) -> Doubles:
+    """How far apart people (E,) of both sides are at least, in pixels, joint to joint; infinite where one has none."""
+    a, b = pair.truth.extent[truth], pair.prediction.extent[guess]
+    apart = np.maximum(np.maximum(a[:, :2] - b[:, 2:], b[:, :2] - a[:, 2:]), 0)
+    return np.asarray(np.hypot(apart[:, 0], apart[:, 1]))

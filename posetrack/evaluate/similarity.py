@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from posetrack.errors import FormatError
-from posetrack.evaluate.people import Doubles, Integers, Pair, same_frame
-from posetrack.oks import oks
+from posetrack.evaluate.people import Doubles, Integers, Pair, gap, same_frame
+from posetrack.oks import oks_of_pairs
 
 __all__ = ["SIMILARITIES", "Similar", "person_areas", "similar_people"]
 
@@ -63,21 +62,18 @@ def person_areas(pair: Pair) -> Doubles:
 
 def _oks(pair: Pair) -> Measure:
     areas = person_areas(pair)
-    placed: Any = np.where(pair.prediction.present[..., None], pair.prediction.keypoints, _FAR)
-    true: Any = pair.truth.keypoints
+    placed = np.where(pair.prediction.present[..., None], pair.prediction.keypoints, _FAR)
+    # e^-28 is below _NOTHING: people further apart than this need no look at their joints
+    reach = np.sqrt(28 * 2 * areas) * 2 * max(pair.skeleton.sigmas)
 
     def measure(truth: Integers, guess: Integers) -> Doubles:
-        """One table a frame; the pairs of a frame are all its true rows with all its predicted ones, in order."""
-        ends = np.flatnonzero(np.diff(pair.truth.frame[truth])) + 1
-        tables = [
-            oks(
-                true[t[0] : t[-1] + 1], placed[g[0] : g[-1] + 1],
-                areas[t[0] : t[-1] + 1, None], pair.skeleton.sigmas,
-            ).ravel()
-            for t, g in zip(np.split(truth, ends), np.split(guess, ends), strict=True)
-            if len(t)
-        ]  # fmt: skip
-        return np.concatenate(tables) if tables else np.zeros(0)
+        near = gap(pair, truth, guess) <= reach[truth]
+        similarity = np.zeros(len(truth))
+        true, guessed = truth[near], guess[near]
+        similarity[near] = oks_of_pairs(
+            pair.truth.keypoints[true], placed[guessed], areas[true], pair.skeleton.sigmas
+        )
+        return similarity
 
     return measure
 

@@ -50,3 +50,18 @@ def assert_same(found, wanted, what=("time", "cut", "id", "score", "box", "sourc
                 np.testing.assert_allclose(a.box, b.box, rtol=0, atol=within)
             if "keypoints" in what:
                 np.testing.assert_allclose(a.keypoints, b.keypoints, rtol=0, atol=within)
+
+
+def with_people(frames):
+    """The frames that formats without empty frames keep."""
+    return [frame for frame in frames if frame.people]
+
+
+def as_results(sequence):
+    """A labelled sequence as frames of people, boxes 0 where it has none."""
+    for frame in sequence.frames:
+        boxes = np.nan_to_num(frame.boxes)
+        people = tuple(
+            Person(*row) for row in zip(frame.ids.tolist(), frame.scores.tolist(), boxes, frame.keypoints, strict=True)
+        )
+        yield FrameResult(frame.index, 0.0, people)

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posetrack.errors import FormatError, InputError
-from posetrack.evaluate.annotations import Annotations, parse_posetrack, read_json
-from posetrack.evaluate.people import Doubles, Pair, People
+from posetrack.evaluate.people import NO_SCORE, Doubles, Pair, People
 from posetrack.evaluate.polygons import inside_any
+from posetrack.results.labels import LabelledSequence
 from posetrack.results.native import read_tracks
-from posetrack.skeleton import POSETRACK17, Skeleton, convert
+from posetrack.results.posefile import read_labels
+from posetrack.skeleton import POSETRACK17, POSETRACK18, Skeleton, convert
 
 __all__ = ["Loaded", "load_poses", "matching_files", "people_of_tracks"]
-
-_FORMATS = "PoseTrack17 or PoseTrack18 JSON, or posetrack's own tracks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class _Side:
     occupied: NDArray[np.bool_]
     ignore: dict[int, list[Doubles]]
     people: People
-    notes: tuple[str, ...] = ()
+    unscored: int = 0
 
 
 def matching_files(prediction: Path, truth: Path, patterns: tuple[str, ...]) -> list[tuple[Path, Path]]:
@@ -95,8 +94,9 @@ def load_poses(
     notes: dict[str, None] = {}
     pairs = []
     for guess_path, true_path in matching_files(prediction, truth, ("*.json",)):
-        true, guess = _read(true_path, protocol), _read(guess_path, protocol)
-        notes.update(dict.fromkeys(true.notes + guess.notes))
+        true, guess = _read(true_path), _read(guess_path)
+        if guess.unscored:
+            notes[f"{guess_path.name}: {guess.unscored} predicted joints have no score and rank last"] = None
         guess, derived = _in_joints(guess, true.skeleton)
         if derived:
             notes[f"{', '.join(derived)}: derived, because {guess.skeleton.name} predictions lack them"] = None
@@ -105,26 +105,48 @@ def load_poses(
     return Loaded(pairs, list(notes))
 
 
-def _read(path: Path, protocol: str) -> _Side:
+def _read(path: Path) -> _Side:
     with path.open("rb") as file:
         head = file.read(400).replace(b" ", b"")
     if b'"format":"posetrack"' in head:
         return people_of_tracks(path)
-    found = parse_posetrack(read_json(path), path)
-    if found.videos > 1 and protocol != "poseval":
-        raise FormatError(f"{path}: holds {found.videos} videos; keep one sequence in a file")
-    return _of_annotations(found)
+    return _of_labels(read_labels(path))
 
 
-def _of_annotations(found: Annotations) -> _Side:
-    occupied = np.zeros(len(found.names), bool)
-    occupied[list(found.occupied)] = True
-    labelled = np.array([flag is not False for flag in found.labelled], bool)
-    notes = (f"{found.path.name}: {found.unscored} joints have no score; they rank last",) if found.unscored else ()
+def _of_labels(sequence: LabelledSequence) -> _Side:
+    """What a PoseTrack or COCO file holds. PoseTrack18 becomes the 17 form, as in poseval: no ears."""
+    frames = sequence.frames
+    if not frames:
+        raise FormatError(f"{sequence.path}: no frame in it; write the images of the sequence as well")
+    keypoints = np.concatenate([frame.keypoints for frame in frames])
+    heads = np.concatenate([frame.heads for frame in frames])
+    sides = heads[:, 2:] - heads[:, :2]
+    people = People.of(
+        np.repeat(np.arange(len(frames)), [len(frame) for frame in frames]),
+        np.concatenate([frame.ids for frame in frames]),
+        keypoints[..., :2],
+        joint_scores=np.where(np.isnan(keypoints[..., 2]), NO_SCORE, keypoints[..., 2]),
+        boxes=np.concatenate([frame.boxes for frame in frames]),
+        scores=np.nan_to_num(np.concatenate([frame.scores for frame in frames]), nan=1.0),
+        heads=0.6 * np.sqrt(sides[:, 0] * sides[:, 0] + sides[:, 1] * sides[:, 1]),
+    )
+    skeleton, posed = sequence.skeleton, people
+    if skeleton is POSETRACK18:
+        skeleton = POSETRACK17
+        posed = people.joints([POSETRACK18.index(joint) for joint in skeleton.joints])
+    elif skeleton is POSETRACK17:
+        posed = people[people.present.any(axis=1)]  # poseval: a rectangle without points is nobody
+    unscored = int((posed.present & (posed.joint_scores == NO_SCORE)).sum())
     return _Side(
-        found.path, POSETRACK17, found.names, labelled | occupied, occupied, found.ignore,
-        _with_boxes(found.people), notes,
-    )  # fmt: skip
+        path=sequence.path,
+        skeleton=skeleton,
+        names=tuple(frame.name or str(frame.index) for frame in frames),
+        labelled=np.array([frame.labelled or len(frame) > 0 for frame in frames], bool),
+        occupied=np.array([len(frame) > 0 for frame in frames], bool),
+        ignore={i: list(frame.ignore) for i, frame in enumerate(frames) if frame.ignore},
+        people=_with_boxes(posed),
+        unscored=unscored,
+    )
 
 
 def people_of_tracks(path: Path) -> _Side:

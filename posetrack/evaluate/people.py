@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 
 from posetrack.skeleton import Skeleton
 
-__all__ = ["Doubles", "Integers", "Pair", "People", "chosen_joints", "gap", "same_frame"]
+__all__ = ["BODY_JOINTS", "NO_SCORE", "Doubles", "Integers", "Pair", "People", "chosen_joints", "gap", "same_frame"]
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _PAIRS_AT_ONCE = 50_000
 """Pairs of people that are looked at together: bounds the memory, whatever the length of the sequence."""
+
+NO_SCORE = -9999.0
+"""The score of a predicted joint that has none, as poseval gives it: it ranks last."""
 
 BODY_JOINTS = (
     "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
@@ -79,7 +82,8 @@ class People:
         """
         order = np.argsort(np.asarray(frame, np.int64), kind="stable")
         n = len(order)
-        points = np.asarray(keypoints, np.float64).reshape(n, -1, 2)
+        points = np.asarray(keypoints, np.float64)
+        points = points.reshape(n, points.shape[1] if points.ndim == 3 else 0, 2)
 
         def column(values: Any, shape: tuple[int, ...], default: float) -> Doubles:
             return np.full(shape, default) if values is None else np.asarray(values, np.float64).reshape(shape)

@@ -11,14 +11,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from posetrack.errors import FormatError
-from posetrack.evaluate.annotations import NO_SCORE
 from posetrack.evaluate.average_precision import average_precision, detections_of
 from posetrack.evaluate.clear import Convention
 from posetrack.evaluate.identity import clear_people, hota, hota_scores, identity
 from posetrack.evaluate.joints import JointPairs, joint_pairs
 from posetrack.evaluate.mota import clear_joints, mota_scores
 from posetrack.evaluate.pck import joint_errors, pck, pcp, pcp_scores
-from posetrack.evaluate.people import Doubles, Pair
+from posetrack.evaluate.people import NO_SCORE, Doubles, Pair
 from posetrack.evaluate.reference import reference_lengths
 from posetrack.evaluate.similarity import Similar, similar_people
 
@@ -168,10 +167,20 @@ def _tracking(near: list[_Near], settings: PoseSettings) -> dict[str, Any]:
         for name, values in vars(counts).items()
         if not name.startswith("distance")
     }
-    if settings.similarity == "oks":
-        return report | _people([n.pair for n in near], [n.people for n in near], "motmetrics")
-    pairs = [n.pair for n in near]
-    return report | _people(pairs, [similar_people(p, settings.similarity) for p in pairs], "motmetrics")
+    pairs = [_with_joints(n.pair) for n in near]
+    similar = [
+        n.people if settings.similarity == "oks" and pair is n.pair else similar_people(pair, settings.similarity)
+        for n, pair in zip(near, pairs, strict=True)
+    ]
+    return report | _people(pairs, similar, "motmetrics")
+
+
+def _with_joints(pair: Pair) -> Pair:
+    """Without people of whom no joint is labelled or predicted (poseval keeps them): nothing compares with those."""
+    truth, guess = (people.present.any(axis=1) for people in (pair.truth, pair.prediction))
+    if truth.all() and guess.all():
+        return pair
+    return replace(pair, truth=pair.truth[truth], prediction=pair.prediction[guess])
 
 
 def _people(pairs: list[Pair], similar: list[Similar], convention: Convention) -> dict[str, Any]:

@@ -112,7 +112,10 @@ def _try(client: httpx.Client, url: str, part: Path, report: Report | None) -> N
                 start = 0
             _receive(response, part, start, report)
     except httpx.TooManyRedirects:
-        raise WeightsError(f"{url}: the server only sends from one address to the next; the address is wrong") from None
+        raise WeightsError(
+            f"{url}: the server only sends on to other addresses; set POSETRACK_MIRROR, or get the file another "
+            "way and `posetrack weights import` it"
+        ) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise WeightsError(f"{url}: no address that can be fetched; check POSETRACK_MIRROR") from None
 
@@ -145,10 +148,10 @@ def _receive(response: httpx.Response, part: Path, start: int, report: Report | 
             file.seek(start)
             for piece in response.iter_raw():
                 file.write(piece)
+                file.flush()  # what came is kept if this process ends here
                 done += len(piece)
                 if report:
                     report(done, total)
-            file.flush()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             part.unlink(missing_ok=True)

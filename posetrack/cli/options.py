@@ -32,7 +32,7 @@ class GroupedCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record:
+            if record and isinstance(parameter, click.Option):  # arguments stand in the usage line
                 sections.setdefault(getattr(parameter, "group", "Other options"), []).append(record)
         other = sections.pop("Other options", [])
         for heading, rows in [*sections.items(), ("Other options", other)]:

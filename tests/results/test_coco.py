@@ -1,6 +1,8 @@
 """COCO files: results written and read, labels read, faults named."""
 
+import contextlib
 import copy
+import io
 import json
 
 import numpy as np
@@ -32,6 +34,31 @@ def test_results_are_what_cocos_own_tools_take(tmp_path):
         assert len(entry["keypoints"]) == 51
         assert np.isfinite(entry["keypoints"]).all()
         assert entry["image_id"] % 2 == 1  # the frames' even numbers, counted from 1
+
+
+def test_pycocotools_scores_them(tmp_path):
+    """Results scored against labels made of the same people: everything is found."""
+    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    frames = with_people(made_frames(12))
+    write_coco(tmp_path / "a.json", HEADER, frames)
+    people = [(frame, person) for frame in frames for person in frame.people]
+    truth = coco.COCO()
+    truth.dataset = {
+        "images": [{"id": frame.index + 1} for frame in frames],
+        "annotations": [
+            {"id": n, "image_id": frame.index + 1, "category_id": 1, "iscrowd": 0, "area": 2e4, "bbox": [0, 0, 9, 9],
+             "num_keypoints": 1, "keypoints": [v for x, y, _ in np.nan_to_num(p.keypoints) for v in (x, y, x != 0)]}
+            for n, (frame, p) in enumerate(people, 1)
+        ],
+        "categories": [{"id": 1, "name": "person"}],
+    }  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        scored = cocoeval.COCOeval(truth, truth.loadRes(str(tmp_path / "a.json")), "keypoints")
+        scored.evaluate()
+        scored.accumulate()
+        scored.summarize()
+    assert scored.stats[0] == pytest.approx(1)
 
 
 def test_other_skeletons_say_what_is_missing(tmp_path):

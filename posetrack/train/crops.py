@@ -61,12 +61,13 @@ def open_people(
         found = CropCache.load(folder) if folder and (folder / "labels.npz").exists() else None
         if found is None:
             shard = Shard(path)
-            found = CropCache.build(shard, _labelled(shard, machine), TALLEST, aspect)
+            people = _labelled(shard, machine)
+            if not people:
+                raise FormatError(f"{path}: nobody in it has joints to learn from")
+            found = CropCache.build(shard, people, TALLEST, aspect)
             if folder:
                 found.save(folder)
                 found = CropCache.load(folder)
-        if not len(found):
-            raise FormatError(f"{path}: nobody in it has joints to learn from")
         caches.append(found)
         weights.append(share if share > 0 else float(len(found)))
     return PeopleSet(tuple(caches), tuple(weights))

@@ -187,7 +187,10 @@ class CropCache:
 
     @classmethod
     def build(cls, shard: Shard, people: Sequence[LabelledPerson], height: int, aspect: float) -> CropCache:
-        """Cut `people` out with the margin that augmentation needs, boxes at most `height` pixels high at `aspect`."""
+        """Cut `people`, at least one, out with the margin that augmentation needs.
+
+        A box grown to `aspect` (width / height) is at most `height` pixels high.
+        """
         by_image: dict[Any, list[LabelledPerson]] = {}
         for person in people:
             by_image.setdefault(person.image_id, []).append(person)
@@ -197,13 +200,12 @@ class CropCache:
             pieces += [_cut(picture, person, height, aspect) for person in group]
         images = [image for image, _, _ in pieces]
         sizes = [image.size for image in images]
-        joints = len(people[0].joints) if people else 0
         return cls(
-            np.concatenate([image.reshape(-1) for image in images] or [np.zeros(0, np.uint8)]),
-            np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if pieces else np.zeros(0, np.int64),
-            np.array([image.shape[:2] for image in images], np.int32).reshape(-1, 2),
-            np.array([box for _, box, _ in pieces], np.float32).reshape(-1, 4),
-            np.array([labels for _, _, labels in pieces], np.float32).reshape(-1, joints, 3),
+            np.concatenate([image.reshape(-1) for image in images]),
+            np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
+            np.array([image.shape[:2] for image in images], np.int32),
+            np.array([box for _, box, _ in pieces], np.float32),
+            np.array([labels for _, _, labels in pieces], np.float32),
         )
 
     def save(self, folder: Path) -> None:

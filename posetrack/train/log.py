@@ -62,10 +62,12 @@ def draw_curve(log: Path, path: Path) -> None:
         rows = list(csv.DictReader(file))
     minutes = [float(row["minutes"]) for row in rows]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
-    for name in rows[0]:
-        if name not in ("step", "minutes", "score"):
-            axes = left if "loss" in name else right
-            axes.plot(minutes, [float(row[name]) for row in rows], label=name)
+    names = [name for name in rows[0] if name not in ("step", "minutes")]
+    if len(names) > 2:
+        names.remove("score")  # which is one of the others
+    for name in names:
+        axes = left if "loss" in name else right
+        axes.plot(minutes, [float(row[name]) for row in rows], label=name)
     for axes in (left, right):
         axes.set_xlabel("minutes")
         axes.grid(alpha=0.3)

@@ -35,12 +35,16 @@ __all__ = ["LIGHT", "PoseLearner", "PoseRecipe", "PoseTask", "Teacher", "network
 LIGHT = PoseArchitecture("mobilenet_v2", len(COCO17), (128, 96, 64), laterals=True)
 """The network that ships."""
 
+HEAD = ("deconv_layers", "final_layer", "laterals")
+"""How the names of the head's parameters begin; all others are the body's."""
+
 
 @dataclass(frozen=True)
 class PoseRecipe:
     """What is learned and from what, apart from the schedule.
 
-    `start` is a weights file. `frozen` counts the first modules of a MobileNetV2 body that stay as they are;
+    `start` is a weights file, whose batch norms then stay. `frozen` counts the first modules of a MobileNetV2 body
+    that stay as they are when there is a start;
     `body_factor` multiplies the learning rate of the rest of the body. `foreground` and `location` weigh what is added
     to the squared error (see posetrack.train.targets), `distill` a teacher's heatmaps. `mean` and `std` are of RGB
     in 0..255; `training_data`, `licence` and `started_from` are told in the weights' metadata.
@@ -113,10 +117,12 @@ class PoseLearner(nn.Module):
         return loss
 
     def train(self, mode: bool = True) -> PoseLearner:
-        """Training mode, but for the norms of a MobileNetV2 body: what they learned elsewhere holds."""
+        """Training mode, but for the norms of a body that was learned elsewhere: small batches would spoil them."""
         super().train(mode)
-        if isinstance(self.pose, PoseMobileNet):
-            self.pose.body.eval()
+        if self.recipe.start:
+            for name, module in self.pose.named_modules():
+                if isinstance(module, nn.BatchNorm2d) and not name.startswith(HEAD):
+                    module.eval()
         return self
 
 
@@ -163,7 +169,7 @@ class PoseTask:
         pose = build_pose_network(recipe.architecture)
         if recipe.start:
             start_from(pose, Path(recipe.start))
-        if isinstance(pose, PoseMobileNet):
+        if recipe.start and isinstance(pose, PoseMobileNet):
             fuse_norms(pose.body)
             for module in list(pose.body)[: recipe.frozen]:
                 module.requires_grad_(False)
@@ -178,7 +184,7 @@ class PoseTask:
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.learner.pose.named_parameters():
             if parameter.requires_grad:
-                body = not name.startswith(("deconv_layers", "final_layer", "laterals"))
+                body = not name.startswith(HEAD)
                 groups.setdefault((body, parameter.ndim > 1), []).append(parameter)
         return [
             {

@@ -48,7 +48,8 @@ class Curve:
 def detections_of(pair: Pair, near: JointPairs) -> JointDetections:
     """The predicted joints of a sequence, judged: right when the pose belongs to a person whose joint is near.
 
-    `near` are the pairs of joints near enough (joint_pairs). A joint that the person's truth does not label is wrong, as in poseval.
+    `near` are the pairs of joints near enough (joint_pairs). A joint that the person's truth does not label is
+    wrong, as in poseval.
     """
     owner = assign_poses(pair, near)
     right = np.zeros(pair.prediction.present.shape, bool)

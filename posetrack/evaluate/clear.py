@@ -178,8 +178,6 @@ def extra_rows(matches: Matches) -> Integers:
     made = ~had_one | switched
     owner = np.zeros(len(matches), np.int64)
     owned = np.zeros(len(matches), bool)
-    owner[made], owned[made] = _previous_in_group(
-        matches.hypothesis[made], matches.frame[made], matches.object[made]
-    )
+    owner[made], owned[made] = _previous_in_group(matches.hypothesis[made], matches.frame[made], matches.object[made])
     transferred = made & owned & (owner != matches.object)
     return (switched & ~seen).astype(np.int64) + transferred + (transferred & ~had_one)

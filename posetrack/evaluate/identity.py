@@ -73,9 +73,7 @@ def hota(pair: Pair, similar: Similar) -> Hota:
     which, similarity = which[pairs], similarity[pairs]
     columns = [_at(alpha, which, similarity, lengths) for alpha in ALPHAS]
     found, association, recall, precision, location = np.array(columns).reshape(len(ALPHAS), 5).T
-    return Hota(
-        found, len(true_id) - found, len(guess_id) - found, association, recall, precision, location
-    )
+    return Hota(found, len(true_id) - found, len(guess_id) - found, association, recall, precision, location)
 
 
 def _share(pair: Pair, similar: Similar) -> Doubles:
@@ -248,9 +246,7 @@ def _fragments(objects: Integers, time: Integers) -> int:
     return int((same & (np.diff(time[order]) != 1)).sum())
 
 
-def people_switches(
-    pair: Pair, similar: Similar, threshold: float = 0.5
-) -> tuple[Matches, NDArray[np.bool_]]:
+def people_switches(pair: Pair, similar: Similar, threshold: float = 0.5) -> tuple[Matches, NDArray[np.bool_]]:
     """The pairs that CLEAR makes on whole people, and which of them are switches: to draw ids over time."""
     matches = _people_matches(pair, similar, threshold, "motmetrics")
     return matches, switches(matches)

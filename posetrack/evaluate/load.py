@@ -58,7 +58,9 @@ def matching_files(prediction: Path, truth: Path, patterns: tuple[str, ...]) -> 
         raise InputError(f"{truth}: no {' or '.join(patterns)} in this folder; give the folder that holds the truth")
     if prediction.is_file():
         if len(truths) > 1:
-            raise InputError(f"{prediction}: one file for {len(truths)} of truth in {truth}; give a folder, or one truth")
+            raise InputError(
+                f"{prediction}: one file for {len(truths)} of truth in {truth}; give a folder, or one truth"
+            )
         return [(prediction, truths[0])]
     return [(_only_file(prediction, path, patterns), path) for path in truths]
 
@@ -82,9 +84,7 @@ def _only_file(prediction: Path, truth: Path, patterns: tuple[str, ...]) -> Path
     return found[0]
 
 
-def load_poses(
-    prediction: Path, truth: Path, *, protocol: str = "every-frame", fill_missing: bool = False
-) -> Loaded:
+def load_poses(prediction: Path, truth: Path, *, protocol: str = "every-frame", fill_missing: bool = False) -> Loaded:
     """The sequences of two files or folders of poses, truth's ignore regions applied.
 
     Counted are the frames that the truth labels; `protocol` 'poseval' counts those where it has a rectangle.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import Any, TypeVar
 
@@ -14,14 +14,24 @@ from posetrack.errors import FormatError
 from posetrack.evaluate.average_precision import average_precision, detections_of
 from posetrack.evaluate.clear import Convention
 from posetrack.evaluate.identity import clear_people, hota, hota_scores, identity
-from posetrack.evaluate.joints import JointPairs, joint_pairs
+from posetrack.evaluate.joints import joint_pairs
 from posetrack.evaluate.mota import clear_joints, mota_scores
 from posetrack.evaluate.pck import joint_errors, pck, pcp, pcp_scores
 from posetrack.evaluate.people import NO_SCORE, Doubles, Pair
 from posetrack.evaluate.reference import reference_lengths
 from posetrack.evaluate.similarity import Similar, similar_people
 
-__all__ = ["GROUPS", "PoseSettings", "by_joint", "drop_joints", "score_boxes", "score_poses", "summed"]
+__all__ = [
+    "GROUPS",
+    "PoseSettings",
+    "by_joint",
+    "drop_joints",
+    "joint_scores",
+    "score_boxes",
+    "score_poses",
+    "summed",
+    "with_references",
+]
 
 GROUPS = {
     "head": ("head_top", "head_bottom", "nose"),
@@ -80,54 +90,80 @@ def drop_joints(pair: Pair, threshold: float) -> Pair:
     return replace(pair, prediction=people[people.present.any(axis=1)])
 
 
-def score_poses(pairs: list[Pair], settings: PoseSettings = PoseSettings()) -> dict[str, Any]:  # noqa: B008
+def score_poses(pairs: list[Pair], settings: PoseSettings = PoseSettings()) -> dict[str, Any]:
     """Every score of predicted poses against the truth, over all sequences together; percent unless counts.
 
     `ap`, `mota`, `motp`, `precision`, `recall` and the like are by joint and in `total`; `hota`, `idf1` and
-    `people` judge whole people; None is a score that cannot be had. Identities are needed for all but AP, PCK and PCP:
-    without any in the prediction these are left out.
+    `clear` judge whole people; None is a score that cannot be had. Identities are needed for all but AP, PCK and PCP:
+    without any in the prediction these are left out. Raises FormatError for sequences that cannot be scored.
     """
+    for_ap, for_mota = _looked_at(pairs, settings)
+    report = _about(pairs, settings) | _joint_scores(for_ap, for_mota, settings)
+    if for_mota:
+        report |= _whole_people(for_mota, settings)
+    else:
+        report["notes"].append("people without track ids: no MOTA, HOTA or IDF1, which need them")
+    report["columns"] = {name: _columns(report[name]) for name in ("ap", "mota") if name in report}
+    return report | _single_poses(for_ap)
+
+
+def joint_scores(pairs: list[Pair], settings: PoseSettings) -> dict[str, Any]:
+    """The scores by joint alone: `ap`, and with identities `mota`, `motp`, `precision`, `recall`."""
+    return _joint_scores(*_looked_at(pairs, settings), settings)
+
+
+def _looked_at(pairs: list[Pair], settings: PoseSettings) -> tuple[list[_Near], list[_Near]]:
+    """The sequences as AP sees them and as tracking does (nothing, without identities)."""
     if not pairs:
         raise FormatError("nothing to score: no sequence; give files of truth and prediction")
     joints = pairs[0].skeleton.joints
     if any(pair.skeleton.joints != joints for pair in pairs):
         raise FormatError("the sequences have different skeletons; score them one by one")
-    measured = [_measured_by(pair, settings.reference) for pair in pairs]
-    report = _about(pairs, settings)
-    for_ap = [_near(drop_joints(pair, settings.ap_joint_threshold), settings) for pair in measured]
+    measured = with_references(pairs, settings)
+    for_ap = [_Near(drop_joints(pair, settings.ap_joint_threshold), settings.near) for pair in measured]
+    if not all(_has_ids(pair) for pair in pairs):
+        return for_ap, []
+    if settings.mota_joint_threshold == settings.ap_joint_threshold:
+        return for_ap, for_ap
+    return for_ap, [_Near(drop_joints(pair, settings.mota_joint_threshold), settings.near) for pair in measured]
+
+
+def _joint_scores(for_ap: list[_Near], for_mota: list[_Near], settings: PoseSettings) -> dict[str, Any]:
+    joints = for_ap[0].pair.skeleton.joints
     detections = [detections_of(near.pair, near.joints) for near in for_ap]
     scores = average_precision(detections, len(joints), protocol=settings.protocol)
-    for name, values in zip(("ap", "ap_precision", "ap_recall"), scores, strict=True):
-        report[name] = by_joint(values, joints)
-    if all(_has_ids(pair) for pair in pairs):
-        for_mota = for_ap
-        if settings.mota_joint_threshold != settings.ap_joint_threshold:
-            for_mota = [_near(drop_joints(pair, settings.mota_joint_threshold), settings) for pair in measured]
-        report |= _tracking(for_mota, settings)
-    else:
-        report["notes"].append("people without track ids: no MOTA, HOTA or IDF1, which need them")
-    report["columns"] = {
-        name: _columns(report[name]) for name in ("ap", "mota") if name in report
+    names = ("ap", "ap_precision", "ap_recall")
+    report: dict[str, Any] = {name: by_joint(v, joints) for name, v in zip(names, scores, strict=True)}
+    if not for_mota:
+        return report
+    counts = summed(clear_joints(n.pair, n.joints, protocol=settings.protocol) for n in for_mota)
+    report |= {name: by_joint(v, joints) for name, v in mota_scores(counts).items()}
+    report["motp"] = report["motp_all_rows" if settings.protocol == "poseval" else "motp_matched"]
+    report["counts"] = {
+        name: dict(zip(joints, values.astype(int).tolist(), strict=True))
+        for name, values in vars(counts).items()
+        if not name.startswith("distance")
     }
-    return report | _single_poses(for_ap)
+    return report
 
 
-@dataclass(frozen=True, eq=False)
 class _Near:
     """A sequence, and who and what is near each other in it: looked at once, used by many scores."""
 
-    pair: Pair
-    joints: JointPairs
-    people: Similar
+    def __init__(self, pair: Pair, near: float) -> None:
+        self.pair = pair
+        self.joints = joint_pairs(pair, near)
+
+    @cached_property
+    def people(self) -> Similar:
+        """Who is alike by OKS."""
+        return similar_people(self.pair, "oks")
 
 
-def _near(pair: Pair, settings: PoseSettings) -> _Near:
-    return _Near(pair, joint_pairs(pair, settings.near), similar_people(pair, "oks"))
-
-
-def _measured_by(pair: Pair, reference: str) -> Pair:
-    lengths = reference_lengths(pair, reference)
-    return replace(pair, truth=replace(pair.truth, heads=lengths))
+def with_references(pairs: list[Pair], settings: PoseSettings) -> list[Pair]:
+    """The sequences with the length that `settings.reference` names as the size of each true person's head."""
+    lengths = [reference_lengths(pair, settings.reference) for pair in pairs]
+    return [replace(p, truth=replace(p.truth, heads=length)) for p, length in zip(pairs, lengths, strict=True)]
 
 
 def _about(pairs: list[Pair], settings: PoseSettings) -> dict[str, Any]:
@@ -156,23 +192,13 @@ def _has_ids(pair: Pair) -> bool:
     return bool((pair.truth.id >= 0).all() and (pair.prediction.id >= 0).all())
 
 
-def _tracking(near: list[_Near], settings: PoseSettings) -> dict[str, Any]:
-    joints = near[0].pair.skeleton.joints
-    counts = summed(clear_joints(n.pair, n.joints, protocol=settings.protocol) for n in near)
-    report: dict[str, Any] = {name: by_joint(v, joints) for name, v in mota_scores(counts).items()}
-    poseval = settings.protocol == "poseval"
-    report["motp"] = report["motp_all_rows" if poseval else "motp_matched"]
-    report["counts"] = {
-        name: dict(zip(joints, values.astype(int).tolist(), strict=True))
-        for name, values in vars(counts).items()
-        if not name.startswith("distance")
-    }
+def _whole_people(near: list[_Near], settings: PoseSettings) -> dict[str, Any]:
     pairs = [_with_joints(n.pair) for n in near]
     similar = [
         n.people if settings.similarity == "oks" and pair is n.pair else similar_people(pair, settings.similarity)
         for n, pair in zip(near, pairs, strict=True)
     ]
-    return report | _people(pairs, similar, "motmetrics")
+    return _people(pairs, similar, "motmetrics")
 
 
 def _with_joints(pair: Pair) -> Pair:

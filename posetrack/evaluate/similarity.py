@@ -70,9 +70,7 @@ def _oks(pair: Pair) -> Measure:
         near = gap(pair, truth, guess) <= reach[truth]
         similarity = np.zeros(len(truth))
         true, guessed = truth[near], guess[near]
-        similarity[near] = oks_of_pairs(
-            pair.truth.keypoints[true], placed[guessed], areas[true], pair.skeleton.sigmas
-        )
+        similarity[near] = oks_of_pairs(pair.truth.keypoints[true], placed[guessed], areas[true], pair.skeleton.sigmas)
         return similarity
 
     return measure

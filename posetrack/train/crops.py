@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def open_people(
     """
     caches, weights = [], []
     for path, share in shards:
-        folder = cache / f"{path.stem}-{TALLEST}-{aspect:.3f}{'-filled' if machine else ''}" if cache else None
+        folder = cache / _cache_name(path, machine, aspect) if cache else None
         found = CropCache.load(folder) if folder and (folder / "labels.npz").exists() else None
         if found is None:
             shard = Shard(path)
@@ -71,6 +72,13 @@ def open_people(
         caches.append(found)
         weights.append(share if share > 0 else float(len(found)))
     return PeopleSet(tuple(caches), tuple(weights))
+
+
+def _cache_name(path: Path, machine: Path | None, aspect: float) -> str:
+    """A folder for what is cut out of `path`: another one when the data, its labels or the crops change."""
+    files = [path / "annotations.json" if path.is_dir() else path, *([machine] if machine else [])]
+    told = [f"{TALLEST} {aspect:.4f}", *(f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
+    return f"{path.stem}-{hashlib.sha256(' '.join(told).encode()).hexdigest()[:10]}"
 
 
 def _labelled(shard: Shard, machine: Path | None) -> list[LabelledPerson]:

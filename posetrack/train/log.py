@@ -49,6 +49,12 @@ class Log:
         draw_curve(path, self.out / "curve.png")
 
 
+    def close(self) -> None:
+        """End TensorBoard's file."""
+        if self._board:
+            self._board.close()
+
+
 def draw_curve(log: Path, path: Path) -> None:
     """The loss and every figure of log.csv against the minutes, as a picture; nothing without matplotlib."""
     try:

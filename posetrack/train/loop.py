@@ -194,6 +194,8 @@ def run_loop(
     if not interruption.asked:
         run.validate()
     run.save()
+    if run.log:
+        run.log.close()
     world.leave()
     if interruption.asked:
         say(f"interrupted at step {run.step}; --resume goes on from there")

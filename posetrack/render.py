@@ -166,8 +166,7 @@ def _side(*joints: str) -> str:
 
 def _draw_skeleton(canvas: Image, person: Person, skeleton: Skeleton, threshold: float) -> None:
     seen = [_is_seen(joint, threshold) for joint in person.keypoints]
-    height = float(person.box[3] - person.box[1])
-    width = min(max(height / 80, 1.0), 2.5 * _unit(canvas))
+    width = float(np.nan_to_num(np.clip((person.box[3] - person.box[1]) / 80, 1.0, 2.5 * _unit(canvas)), nan=1.0))
     points = person.keypoints[:, :2]
     bones = [
         (points[a], points[b], SIDES[_side(skeleton.joints[a], skeleton.joints[b])])

@@ -13,6 +13,8 @@ from av.packet import Packet
 
 __all__ = ["Sound"]
 
+_AAC_FRAME = 1024
+"""Samples: AAC is encoded in frames of this many."""
 _FITS_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 
 
@@ -70,7 +72,8 @@ class Sound:
         self._warnings.append(f"{self._path}: MP4 players don't know its sound ({name}); it is written as AAC")
         rate = track.codec_context.sample_rate
         rate = rate if rate in (av.Codec("aac", "w").audio_rates or ()) else 48000
-        aac = self._output.add_stream("aac", rate=rate, layout=track.codec_context.layout)
+        layout = "mono" if track.codec_context.channels == 1 else "stereo"
+        aac = self._output.add_stream("aac", rate=rate, layout=layout)
         return self._encoded(track, aac, begin)
 
     def _copied(self, track: Any, copy: Any, begin: Fraction) -> Iterator[tuple[float, Packet[Any]]]:
@@ -90,7 +93,7 @@ class Sound:
 
     def _encoded(self, track: Any, aac: Any, begin: Fraction) -> Iterator[tuple[float, Packet[Any]]]:
         context = aac.codec_context
-        resampler = av.AudioResampler(format=context.format, layout=context.layout, rate=context.sample_rate)
+        resampler = av.AudioResampler(context.format, context.layout, context.sample_rate, _AAC_FRAME)
         for decoded in _readable(self._source.decode(track)):
             if decoded.pts is None:
                 continue

@@ -145,6 +145,7 @@ class VideoWriter:
         if self.path.exists() and not overwrite:
             raise OutputError(f"{self.path}: exists already; --overwrite replaces it, --output names another place")
         with self._told():
+            self._part.touch()  # FFmpeg opens its files late; what cannot be written is to be told early
             self._container: Any = av.open(
                 str(self._part), "w", format=form, container_options={"movflags": "+faststart"}
             )

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posetrack.errors import FormatError, OutputError
+from posetrack.errors import FormatError, InputError, OutputError
 from posetrack.pose.crop import PADDING
 from posetrack.skeleton import COCO17
 from posetrack.train.augment import Augmentation, choose_view, disturb, view_matrix
@@ -76,6 +76,9 @@ def open_people(
 
 def _cache_name(path: Path, machine: Path | None, aspect: float) -> str:
     """A folder for what is cut out of `path`: another one when the data, its labels or the crops change."""
+    for file in (path, *([machine] if machine else [])):
+        if not file.exists():
+            raise InputError(f"{file}: no such data")
     files = [path / "annotations.json" if path.is_dir() else path, *([machine] if machine else [])]
     told = [f"{TALLEST} {aspect:.4f}", *(f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
     return f"{path.stem}-{hashlib.sha256(' '.join(told).encode()).hexdigest()[:10]}"

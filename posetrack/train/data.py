@@ -7,6 +7,8 @@ into one flat uint8 buffer, in memory or in a file that later runs map. An epoch
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -209,13 +211,18 @@ class CropCache:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the cache into `folder`, which is made."""
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "pixels.npy", self.pixels)
-        np.savez(
-            folder / "labels.npz",
-            offsets=self.offsets, shapes=self.shapes, boxes=self.boxes, joints=self.joints,
-        )  # fmt: skip
+        """Write the cache into `folder`, which is made; another process may be doing the same."""
+        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        part.mkdir(parents=True, exist_ok=True)
+        np.save(part / "pixels.npy", self.pixels)
+        labels = {"offsets": self.offsets, "shapes": self.shapes, "boxes": self.boxes, "joints": self.joints}
+        np.savez(part / "labels.npz", **labels)
+        try:
+            part.rename(folder)
+        except OSError:
+            if not (folder / "labels.npz").exists():
+                raise
+            shutil.rmtree(part)
 
     @classmethod
     def load(cls, folder: Path) -> CropCache:

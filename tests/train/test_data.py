@@ -106,6 +106,8 @@ def test_shrinking_moves_joints_with_the_pixels(drawn):
 def test_a_saved_cache_is_the_same(drawn, tmp_path):
     first = open_people([(drawn, 0)], None, 2 / 3, tmp_path / "cache").caches[0]
     again = open_people([(drawn, 0)], None, 2 / 3, tmp_path / "cache").caches[0]
+    first.save(next((tmp_path / "cache").iterdir()))
+    assert len(list((tmp_path / "cache").iterdir())) == 1
     fresh = open_people([(drawn, 0)], None, 2 / 3).caches[0]
     for name in ("pixels", "offsets", "shapes", "boxes", "joints"):
         assert np.array_equal(getattr(first, name), getattr(again, name))

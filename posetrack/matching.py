@@ -10,20 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from posetrack.geometry import area, iou
-from posetrack.oks import oks
+from posetrack.oks import oks, oks_of_pairs
 from posetrack.propagation import Queued, located
 from posetrack.types import Floats, Poses
 
-__all__ = ["MATCHINGS", "SIMILARITIES", "JointTerms", "greedy_match", "hungarian_match", "similarity"]
+__all__ = [
+    "MATCHINGS",
+    "SIMILARITIES",
+    "JointTerms",
+    "best_similarity",
+    "greedy_match",
+    "hungarian_match",
+    "shape_similarity",
+]
 
 Matrix = NDArray[np.float64]
+
+RECOVERY_RANGE = 0.5
+"""Standard deviation of the moves that `shape_similarity` allows, in body sizes (the root of the box's area)."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,15 @@ class JointTerms:
         seen = np.where(keypoints[..., 2] > self.threshold, 1, self.hidden_weight)
         return np.asarray(seen * located(keypoints), np.float32)
 
-    def oks(self, queued: Floats, areas: Floats, poses: Poses) -> Matrix:
-        """OKS (N, M) of `queued` people's joints (N, J, 3), over their `areas` (N,), with `poses`."""
+    def oks(self, queued: Floats, entry: Queued, poses: Poses) -> Matrix:
+        """OKS (N, M) of an entry's joints `queued` (N, J, 3) with `poses`, over the mean area of their boxes."""
         weights = self.weights(queued)[:, None] * self.weights(poses.keypoints)[None]
-        return oks(queued, poses.keypoints, areas[:, None], self.sigmas, weights)
+        return oks(queued, poses.keypoints, _areas(entry, poses), self.sigmas, weights)
+
+
+def _areas(entry: Queued, poses: Poses) -> Matrix:
+    """Areas (N, M) of pairs, of a square pixel at least: people of whom one joint is known have boxes without any."""
+    return np.maximum((area(entry.poses.boxes)[:, None] + area(poses.boxes)[None]) / 2, 1).astype(np.float64)
 
 
 def _bbox(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
@@ -54,11 +69,26 @@ def _bbox(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
 
 
 def _pose(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
-    return joints.oks(entry.poses.keypoints, area(entry.poses.boxes), poses)
+    return joints.oks(entry.poses.keypoints, entry, poses)
 
 
 def _flow(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
-    return joints.oks(entry.carried, area(entry.poses.boxes), poses)
+    return joints.oks(entry.carried, entry, poses)
+
+
+def shape_similarity(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
+    """How alike (N, M) queued people and `poses` are in the shape of the pose and, loosely, in place.
+
+    Their OKS after the carried pose was moved onto the new one (mean displacement of the joints), times a Gaussian of
+    that move with a standard deviation of half the body's size (the root of its box's area).
+    """
+    weights = joints.weights(entry.carried)[:, None] * joints.weights(poses.keypoints)[None]
+    total = np.maximum(weights.sum(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
+    carried, new = entry.carried[:, None, :, :2], poses.keypoints[None, :, :, :2]
+    moves = (weights[..., None] * np.nan_to_num(new - carried)).sum(axis=2) / total
+    areas = _areas(entry, poses)
+    near = np.exp(-np.square(moves).sum(axis=-1) / (2 * RECOVERY_RANGE**2 * areas))
+    return np.asarray(near * oks_of_pairs(carried + moves[:, :, None], new, areas, joints.sigmas, weights))
 
 
 Similarity = Callable[[Queued, Poses, JointTerms], Matrix]
@@ -71,12 +101,11 @@ SIMILARITIES: dict[str, tuple[Similarity, int | None]] = {
 """By name: the similarity, and how many of the newest entries it looks at (None: all)."""
 
 
-def similarity(
-    name: str, queue: Iterable[Queued], poses: Poses, joints: JointTerms
+def best_similarity(
+    function: Similarity, queue: Iterable[Queued], poses: Poses, joints: JointTerms
 ) -> tuple[NDArray[np.int64], Matrix]:
     """Track ids (K,) of the queue, ascending, and the similarity (K, M) of each with `poses`: its best entry's."""
-    function, entries = SIMILARITIES[name]
-    looked_at = [entry for entry in islice(queue, entries) if len(entry)]
+    looked_at = [entry for entry in queue if len(entry)]
     if not looked_at:
         return np.zeros(0, np.int64), np.zeros((0, len(poses)))
     ids, rows = np.unique(np.concatenate([entry.ids for entry in looked_at]), return_inverse=True)

@@ -54,9 +54,7 @@ def oks_of_pairs(
     return np.asarray(np.divide(summed, total, out=np.zeros_like(total), where=total > 0))
 
 
-def oks_to_box(
-    boxes: Floats, poses: Floats, areas: ArrayLike, sigmas: Sequence[float]
-) -> NDArray[np.float64]:
+def oks_to_box(boxes: Floats, poses: Floats, areas: ArrayLike, sigmas: Sequence[float]) -> NDArray[np.float64]:
     """Similarity (N, M) of true people without a labelled joint, known by `boxes` (N, 4) x1, y1, x2, y2.
 
     COCO measures each joint's distance to the box grown to three times its width and height; all joints of
@@ -79,9 +77,7 @@ def crop_areas(xyxy: Floats) -> Floats:
     return np.asarray(np.square(1.25 * width) / 0.75, np.float32)
 
 
-def _closeness(
-    squared: NDArray[np.float64], areas: ArrayLike, sigmas: Sequence[float]
-) -> NDArray[np.float64]:
+def _closeness(squared: NDArray[np.float64], areas: ArrayLike, sigmas: Sequence[float]) -> NDArray[np.float64]:
     """exp(-d^2 / (2 area k^2)) of squared distances (N, M, J)."""
     variances = np.square(2 * np.asarray(sigmas, np.float64))
     area = np.asarray(areas, np.float64)[..., None] + _TINY

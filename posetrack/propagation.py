@@ -6,7 +6,7 @@ frames between. Without flow (no video, or `--flow none`) a person moves on as i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,23 +17,31 @@ from posetrack.flow import read_flow
 from posetrack.geometry import bounds, enlarge
 from posetrack.types import Boxes, Floats, Poses
 
-__all__ = ["Queued", "coast", "flow_boxes", "located", "propagate", "velocities"]
+__all__ = [
+    "NOT_CARRIED", "Queued", "coast", "flow_boxes", "latest_velocities", "located", "propagate", "settle", "velocities",
+]  # fmt: skip
 
 FLOW_BOX_ENLARGEMENT = 0.15
 """In all, in length: 7.5 % a side (the paper's section 4.1)."""
 FADING = 0.1
 """What a box score loses with every frame in which only flow carried the person."""
-SMOOTHING = 0.5
+SMOOTHING = 0.7
 """How much of a new displacement enters a person's velocity."""
+NOT_CARRIED = np.array([np.nan, np.nan, 0], np.float32)
+"""A joint without a place."""
+
+Velocities = dict[int, Floats]
+"""Pixels a frame, x then y, by track id."""
 
 
 @dataclass(frozen=True, eq=False)
 class Queued:
     """The people of one earlier frame, as they were and as they are carried to the newest frame.
 
-    `ids` (N,) track numbers; `poses` as that frame had them; `carried` (N, J, 3) x, y, score, NaN with score 0 for
-    joints that are not carried (any more); `box_scores` (N,) the last score from the detector or file, less a tenth
-    a frame since; `velocities` (N, 2) float32, pixels a frame.
+    `ids` (N,) track numbers; `poses` as that frame had them; `carried` (N, J, 3) x, y, score where flow took the
+    joints, NaN with score 0 for those that are not carried (any more); `coasted` the frames since then, in which
+    there was no flow; `box_scores` (N,) the last score from the detector or file, less a tenth a frame since;
+    `velocities` (N, 2) float32, pixels a frame.
     """
 
     ids: NDArray[np.int64]
@@ -41,6 +49,7 @@ class Queued:
     carried: Floats
     box_scores: Floats
     velocities: Floats
+    coasted: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,6 +64,7 @@ class Queued:
             "carried": _with_none(self.carried),
             "box_scores": self.box_scores.tolist(),
             "velocities": self.velocities.tolist(),
+            "coasted": self.coasted,
         }
 
     @classmethod
@@ -65,12 +75,20 @@ class Queued:
             return np.array(entry[name], np.float32).reshape(-1, *shape)
 
         poses = Poses(floats("keypoints", joints, 3), floats("boxes", 4), floats("scores"))
-        ids = np.array(entry["ids"], np.int64)
-        return cls(ids, poses, floats("carried", joints, 3), floats("box_scores"), floats("velocities", 2))
+        return cls(
+            np.array(entry["ids"], np.int64),
+            poses,
+            floats("carried", joints, 3),
+            floats("box_scores"),
+            floats("velocities", 2),
+            entry["coasted"],
+        )
 
 
 def _with_none(values: Floats) -> list[Any]:
-    return list(np.where(np.isnan(values), None, values.astype(object)).tolist())
+    plain = values.astype(object)
+    plain[np.isnan(values)] = None
+    return list(plain.tolist())
 
 
 def located(keypoints: Floats) -> NDArray[np.bool_]:
@@ -78,30 +96,41 @@ def located(keypoints: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(keypoints[..., :2]).all(axis=-1) & np.any(keypoints != 0, axis=-1))
 
 
-def propagate(entry: Queued, flow: Floats) -> Queued:
-    """`entry` carried one frame on by `flow` (H, W, 2) float32, pixels; joints that leave the image are dropped."""
+def propagate(entry: Queued, flow: Floats, latest: Velocities) -> Queued:
+    """`entry` carried one frame on by `flow` (H, W, 2) float32, pixels; joints that leave the image are dropped.
+
+    What it coasted before, by the `latest` velocities, is settled first.
+    """
     height, width = flow.shape[:2]
+    carried = settle(entry, latest).carried.copy()
+    joints = carried.reshape(-1, 3)  # a view
+    joints[:, :2] += read_flow(flow, joints[:, :2])  # NaN outside the picture
+    outside = ~np.all((joints[:, :2] >= -0.5) & (joints[:, :2] <= (width - 0.5, height - 0.5)), axis=1)
+    joints[outside] = NOT_CARRIED
+    return replace(entry, carried=carried, coasted=0)
+
+
+def coast(entry: Queued) -> Queued:
+    """`entry` one frame on without flow: its people go on by their latest velocities, whatever these will be."""
+    return replace(entry, coasted=entry.coasted + 1)
+
+
+def settle(entry: Queued, latest: Velocities) -> Queued:
+    """`entry` with its joints where the `latest` velocities took them while it coasted."""
+    if not entry.coasted or not len(entry):
+        return replace(entry, coasted=0)
+    moves = np.array([latest[i] for i in entry.ids.tolist()], np.float32) * np.float32(entry.coasted)
     carried = entry.carried.copy()
-    inside = _inside(carried, width, height)
-    carried[inside, :2] += read_flow(flow, carried[inside, :2])
-    carried[~_inside(carried, width, height)] = (np.nan, np.nan, 0)
-    return replace(entry, carried=carried)
+    carried[..., :2] += moves[:, None]
+    return replace(entry, carried=carried, coasted=0)
 
 
-def _inside(keypoints: Floats, width: int, height: int) -> NDArray[np.bool_]:
-    """Which located joints lie within the picture, half a pixel around its outermost pixel centres."""
-    x, y = keypoints[..., 0], keypoints[..., 1]
-    with np.errstate(invalid="ignore"):
-        within = (x >= -0.5) & (y >= -0.5) & (x <= width - 0.5) & (y <= height - 0.5)
-    return np.asarray(within & located(keypoints))
-
-
-def coast(entry: Queued, latest: dict[int, Floats]) -> Queued:
-    """`entry` carried one frame on without flow: each person by its `latest` velocity (2,), pixels a frame, by id."""
-    moves = np.array([latest[int(i)] for i in entry.ids], np.float32).reshape(-1, 1, 2)
-    carried = entry.carried.copy()
-    carried[..., :2] += moves
-    return replace(entry, carried=carried)
+def latest_velocities(queue: Sequence[Queued]) -> Velocities:
+    """The newest velocity (2,) of each id in the `queue` (newest entry first), pixels a frame."""
+    newest: Velocities = {}
+    for entry in reversed(queue):
+        newest.update(zip(entry.ids.tolist(), entry.velocities, strict=True))
+    return newest
 
 
 def flow_boxes(entry: Queued, joint_threshold: float) -> Boxes:
@@ -115,23 +144,25 @@ def flow_boxes(entry: Queued, joint_threshold: float) -> Boxes:
     return Boxes(boxes, np.where(np.isnan(boxes).any(axis=-1), 0, scores).astype(np.float32))
 
 
-def velocities(ids: NDArray[np.int64], keypoints: Floats, queue: Iterable[Queued]) -> Floats:
+def velocities(ids: NDArray[np.int64], keypoints: Floats, queue: Sequence[Queued]) -> Floats:
     """Velocities (N, 2) in pixels a frame of people with `ids` (N,) and `keypoints` (N, J, 3), newest `queue` first.
 
     The median displacement of the joints located in both frames since an id was last seen, over the frames between,
     smoothed with the velocity that it had; 0 for people not in the queue.
     """
     speeds = np.zeros((len(ids), 2), np.float32)
-    place = {int(i): row for row, i in enumerate(ids)}
+    places = {i: row for row, i in enumerate(ids.tolist())}
     for gap, entry in enumerate(queue, start=1):
-        for row, i in enumerate(entry.ids):
-            if (mine := place.get(int(i))) is None:
-                continue
-            del place[int(i)]
-            before, now = entry.poses.keypoints[row], keypoints[mine]
-            both = located(before) & located(now)
-            speeds[mine] = entry.velocities[row]
-            if both.any():
-                step = np.median(now[both, :2] - before[both, :2], axis=0) / gap
-                speeds[mine] += np.float32(SMOOTHING) * (step - speeds[mine])
+        for row, i in enumerate(entry.ids.tolist()):
+            if i in places:
+                now = places.pop(i)
+                speeds[now] = _velocity(entry.poses.keypoints[row], keypoints[now], gap, entry.velocities[row])
     return speeds
+
+
+def _velocity(before: Floats, now: Floats, gap: int, had: Floats) -> Floats:
+    both = located(before) & located(now)
+    if not both.any():
+        return had
+    new = np.median(now[both, :2] - before[both, :2], axis=0) / np.float32(gap)
+    return np.asarray(had + np.float32(SMOOTHING) * (new - had), np.float32)

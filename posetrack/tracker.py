@@ -10,15 +10,26 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posetrack.geometry import iou, suppress
-from posetrack.matching import MATCHINGS, SIMILARITIES, JointTerms, similarity
+from posetrack.matching import MATCHINGS, SIMILARITIES, JointTerms, best_similarity, shape_similarity
 from posetrack.oks import crop_areas, oks_nms
-from posetrack.propagation import Queued, coast, flow_boxes, located, propagate, velocities
+from posetrack.propagation import (
+    NOT_CARRIED,
+    Queued,
+    coast,
+    flow_boxes,
+    latest_velocities,
+    located,
+    propagate,
+    settle,
+    velocities,
+)
 from posetrack.skeleton import Skeleton
 from posetrack.types import Boxes, Estimate, Floats, Frame, Image, Person, Poses, Source
 
@@ -43,6 +54,7 @@ class TrackerSettings:
     propagation: bool = True
     similarity: Literal["bbox", "pose", "flow", "multi-flow"] = "multi-flow"
     similarity_threshold: float = 0.1
+    recovery_threshold: float = 0.4
     matching: Literal["greedy", "hungarian"] = "greedy"
     queue_length: int = 10
 
@@ -61,10 +73,10 @@ class Found:
 
     poses: Poses
     box_scores: Floats
-    sources: list[Source]
+    sources: tuple[Source, ...]
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Found:
-        return Found(self.poses[rows], self.box_scores[rows], [self.sources[i] for i in rows])
+        return Found(self.poses[rows], self.box_scores[rows], tuple(self.sources[i] for i in rows))
 
 
 class PoseTracker:
@@ -119,15 +131,11 @@ class PoseTracker:
 
     def _carry(self, flow: Floats | None) -> None:
         """Every queued person's joints, one frame on."""
-        if flow is not None:
-            moved = [propagate(entry, flow) for entry in self.queue]
+        if flow is None:
+            moved = [coast(entry) for entry in self.queue]
         else:
-            latest = {
-                int(i): speed
-                for entry in reversed(self.queue)
-                for i, speed in zip(entry.ids, entry.velocities, strict=True)
-            }
-            moved = [coast(entry, latest) for entry in self.queue]
+            latest = latest_velocities(self.queue)
+            moved = [propagate(entry, flow, latest) for entry in self.queue]
         self.queue.clear()
         self.queue.extend(moved)
 
@@ -154,14 +162,27 @@ class PoseTracker:
                 raise ValueError("boxes without poses need an estimate")
             poses = Poses.empty(len(self.skeleton))
         poses = _in_order(poses[poses.scores >= self.settings.person_threshold])
-        return Found(poses, np.minimum(poses.scores, 1), ["file"] * len(poses))
+        return Found(poses, np.minimum(poses.scores, 1), _all("file", len(poses)))
 
     def _identify(self, poses: Poses) -> NDArray[np.int64]:
-        """Ids (N,) that `poses` have from people of the queue; 0 for those that nobody is like."""
+        """Ids (N,) that `poses` have from people of the queue; 0 for those that nobody is like.
+
+        First by the similarity; who is left over on both sides then by the shape of the pose.
+        """
         ids = np.zeros(len(poses), np.int64)
-        known, alike = similarity(self.settings.similarity, self.queue, poses, self.joints)
-        for row, column in MATCHINGS[self.settings.matching](alike, self.settings.similarity_threshold):
-            ids[column] = known[row]
+        function, entries = SIMILARITIES[self.settings.similarity]
+        latest = latest_velocities(self.queue)
+        queue = [settle(entry, latest) for entry in islice(self.queue, entries)]
+        for alike, threshold in (
+            (function, self.settings.similarity_threshold),
+            (shape_similarity, self.settings.recovery_threshold),
+        ):
+            known, matrix = best_similarity(alike, queue, poses, self.joints)
+            matrix = np.where(np.isin(known, ids)[:, None] | (ids > 0), 0, matrix)
+            for row, column in MATCHINGS[self.settings.matching](matrix, threshold):
+                ids[column] = known[row]
+            if ids.all():
+                break
         return ids
 
     def _fill(self, found: Found, ids: NDArray[np.int64], carried: Boxes) -> tuple[Found, NDArray[np.int64]]:
@@ -174,17 +195,11 @@ class PoseTracker:
             return found, ids
         newest = self.queue[0]
         gone &= ~np.isin(newest.ids, ids)
-        _, kept = _ranked_nms(
-            Boxes(found.poses.boxes, found.box_scores), carried[gone], self.settings.nms_iou
-        )
+        _, kept = _ranked_nms(Boxes(found.poses.boxes, found.box_scores), carried[gone], self.settings.nms_iou)
         rows = np.flatnonzero(gone)[kept]
-        keypoints = np.where(located(newest.carried[rows])[..., None], newest.carried[rows], 0)
-        poses = Poses(keypoints, carried.xyxy[rows], carried.scores[rows])
-        filled = Found(
-            Poses.concatenate(found.poses, poses),
-            np.concatenate([found.box_scores, carried.scores[rows]]),
-            [*found.sources, *["flow"] * len(rows)],
-        )
+        poses = Poses(newest.carried[rows], carried.xyxy[rows], carried.scores[rows])
+        box_scores = np.concatenate([found.box_scores, carried.scores[rows]])
+        filled = Found(Poses.concatenate(found.poses, poses), box_scores, found.sources + _all("flow", len(rows)))
         return filled, np.concatenate([ids, newest.ids[rows]])
 
     def _name(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -197,7 +212,7 @@ class PoseTracker:
 
     def _push(self, found: Found, ids: NDArray[np.int64]) -> None:
         keypoints = found.poses.keypoints
-        carried = np.where(located(keypoints)[..., None], keypoints, np.float32([np.nan, np.nan, 0]))
+        carried = np.where(located(keypoints)[..., None], keypoints, NOT_CARRIED)
         speeds = velocities(ids, keypoints, self.queue)
         self.queue.appendleft(Queued(ids, found.poses, carried, found.box_scores, speeds))
 
@@ -212,25 +227,27 @@ class PoseTracker:
         self.queue.extend(Queued.from_json(entry, len(self.skeleton)) for entry in state["queue"])
 
 
-def unify(detected: Boxes, carried: Boxes, threshold: float) -> tuple[Boxes, list[Source]]:
+def unify(detected: Boxes, carried: Boxes, threshold: float) -> tuple[Boxes, tuple[Source, ...]]:
     """The boxes that stay of the detector's and those that flow `carried`, and where each is from.
 
     Non-maximum suppression at IoU `threshold`; the detector's boxes, by score, rank before flow's, by score.
     """
     detected_rows, carried_rows = _ranked_nms(detected, carried, threshold)
-    sources: list[Source] = [*["detector"] * len(detected_rows), *["flow"] * len(carried_rows)]
+    sources = _all("detector", len(detected_rows)) + _all("flow", len(carried_rows))
     return Boxes.concatenate(detected[detected_rows], carried[carried_rows]), sources
 
 
 def _ranked_nms(first: Boxes, second: Boxes, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of `first` and of `second` that stay when all of `first` rank before `second`."""
     n = len(first)
-    ranks = np.concatenate(
-        [np.argsort(-first.scores, kind="stable"), n + np.argsort(-second.scores, kind="stable")]
-    )
+    ranks = np.concatenate([np.argsort(-first.scores, kind="stable"), n + np.argsort(-second.scores, kind="stable")])
     xyxy = np.concatenate([first.xyxy, second.xyxy])
     kept = suppress(iou(xyxy, xyxy), ranks, threshold)
     return kept[kept < n], kept[kept >= n] - n
+
+
+def _all(source: Source, count: int) -> tuple[Source, ...]:
+    return (source,) * count
 
 
 _Rows = TypeVar("_Rows", Boxes, Poses)
@@ -238,10 +255,10 @@ _Rows = TypeVar("_Rows", Boxes, Poses)
 
 def _in_order(people: _Rows) -> _Rows:
     """`people` by score, then by where they are, so that nothing depends on the order in which they came."""
+    places = people.xyxy if isinstance(people, Boxes) else people.boxes
     if isinstance(people, Poses):
-        places = np.concatenate([people.boxes, people.keypoints.reshape(len(people), np.prod(people.keypoints.shape[1:]))], axis=1)
-    else:
-        places = people.xyxy
+        joints = people.keypoints.reshape(len(people), np.prod(people.keypoints.shape[1:]))
+        places = np.concatenate([places, joints], axis=1)
     return people[np.lexsort([*places.T[::-1], -people.scores])]
 
 

@@ -6,6 +6,7 @@ every key that is missing, unexpected or of another shape is named in the error.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -121,26 +122,29 @@ def recognise_pose(state: State, where: str = "state dict") -> PoseArchitecture:
     Told by majority of what the keys say, so that one missing or misshapen key is named later and not
     mistaken for another architecture. WeightsError when the body is no ResNet of the paper.
     """
-    blocks = {int(found[1]) for key in state if (found := re.match(r"layer3\.(\d+)\.", key))}
-    bottleneck = any(re.match(r"layer\d\.\d+\.conv3\.", key) for key in state)
-    body = _BODIES.get((max(blocks, default=-1) + 1, bottleneck))
+    blocks = {found[0] for key in state if (found := re.match(r"layer\d\.\d+\.", key))}
+    bottlenecks = sum(f"{block}conv3.weight" in state for block in blocks)
+    third = sum(block.startswith("layer3.") for block in blocks)
+    body = _BODIES.get((third, 2 * bottlenecks > len(blocks)))
     if body is None:
         raise WeightsError(
-            f"{where}: its body is no ResNet-18, 34, 50, 101 or 152 ({len(blocks)} blocks in layer3); "
+            f"{where}: its body is no ResNet-18, 34, 50, 101 or 152 ({third} blocks in layer3); "
             "export it to ONNX with its own program and give the .onnx file"
         )
     numbers = [int(found[1]) for key in state if (found := re.match(r"deconv_layers\.(\d+)\.", key))]
-    stages = max(numbers, default=6) // 3 + 1
-    filters, kernels = zip(*(_deconv(state, stage) for stage in range(stages)), strict=True)
-    final = state.get("final_layer.weight")
-    return PoseArchitecture(
-        body,
-        _most(_lengths(state, "final_layer.weight", "final_layer.bias")) or 17,
-        filters,
-        kernels,
-        final_kernel=3 if final is not None and final.shape[-1] == 3 else 1,
-        deconv_bias=all(f"deconv_layers.{3 * stage}.bias" in state for stage in range(stages)),
-    )
+    stages = range(max(numbers, default=6) // 3 + 1)
+    filters, kernels = zip(*(_deconv(state, stage) for stage in stages), strict=True)
+    joints, kernel = _final(state, filters[-1])
+    biased = all(f"deconv_layers.{3 * stage}.bias" in state for stage in stages)
+    return PoseArchitecture(body, joints, filters, kernels, final_kernel=kernel, deconv_bias=biased)
+
+
+def _final(state: State, channels: int) -> tuple[int, int]:
+    """Joints and kernel of the last convolution; its bias tells the joints where the weight fits no kernel."""
+    weight, bias = state.get("final_layer.weight"), _lengths(state, "final_layer.bias")
+    if weight is not None and tuple(weight.shape[1:]) in [(channels, 1, 1), (channels, 3, 3)]:
+        return weight.shape[0], weight.shape[3]
+    return _most(bias) or 17, 1
 
 
 def _deconv(state: State, stage: int) -> tuple[int, int]:
@@ -184,13 +188,7 @@ def recognise_detector(state: State) -> DetectorArchitecture:
 
 def check_state(state: State, architecture: Architecture, where: str) -> None:
     """WeightsError that names every key of `state` that the network lacks, misses or has in another shape."""
-    with torch.device("meta"):
-        network: nn.Module = (
-            build_pose_network(architecture)
-            if isinstance(architecture, PoseArchitecture)
-            else build_detector(architecture)
-        )
-    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items() if not _counts(key)}
+    wanted = _shapes(architecture)
     given = {key: tuple(value.shape) for key, value in state.items() if not _counts(key)}
     faults = [f"missing {key}" for key in wanted if key not in given]
     faults += [f"unexpected {key}" for key in given if key not in wanted]
@@ -202,3 +200,15 @@ def check_state(state: State, architecture: Architecture, where: str) -> None:
     if faults:
         name = architecture.body if isinstance(architecture, PoseArchitecture) else architecture.name
         raise WeightsError(f"{where}: does not fit {name}: {'; '.join(faults)}")
+
+
+@functools.cache
+def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor that the network must get."""
+    with torch.device("meta"):
+        network: nn.Module = (
+            build_pose_network(architecture)
+            if isinstance(architecture, PoseArchitecture)
+            else build_detector(architecture)
+        )
+    return {key: tuple(value.shape) for key, value in network.state_dict().items() if not _counts(key)}

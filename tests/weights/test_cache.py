@@ -69,7 +69,7 @@ def test_a_first_download_pins_the_whole_file(mirror, home):
 
 
 def test_another_file_than_the_published_one_is_refused(mirror, home):
-    with pytest.raises(WeightsError, match="begins with .*, not 258fb6c6"):
+    with pytest.raises(WeightsError, match=r"begins with .*, not 258fb6c6"):
         cache.get(HASHED, as_it_is)
     assert visible(home) == []
 
@@ -140,7 +140,7 @@ def test_a_damaged_pin_is_named(home, content):
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "net.pth", "net.onnx", "pose", "detector", "a b"])
 def test_names_that_imported_weights_cannot_have(name):
-    with pytest.raises(WeightsError, match="choose another|cannot be a name"):
+    with pytest.raises(WeightsError, match=r"choose another|cannot be a name"):
         cache.check_name(name)
 
 

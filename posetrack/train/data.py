@@ -215,8 +215,9 @@ class CropCache:
         part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         part.mkdir(parents=True, exist_ok=True)
         np.save(part / "pixels.npy", self.pixels)
-        labels = {"offsets": self.offsets, "shapes": self.shapes, "boxes": self.boxes, "joints": self.joints}
-        np.savez(part / "labels.npz", **labels)
+        np.savez(
+            part / "labels.npz", offsets=self.offsets, shapes=self.shapes, boxes=self.boxes, joints=self.joints,
+        )  # fmt: skip
         try:
             part.rename(folder)
         except OSError:

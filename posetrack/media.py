@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -246,11 +247,11 @@ def orientation(frame: VideoFrame) -> Matrix:
 
 def _upright(image: Image, matrix: Matrix) -> Image:
     a, b, c, d = matrix
-    if matrix == (1, 0, 0, 1):
-        return image
-    if not a:
-        image = image.transpose(1, 0, 2)
-    return np.ascontiguousarray(image[:: b + d, :: a + c])
+    turned: Any = image if a else cv2.transpose(image)
+    left_right, top_bottom = a + c < 0, b + d < 0
+    if left_right or top_bottom:
+        turned = cv2.flip(turned, -1 if left_right and top_bottom else int(left_right))
+    return np.asarray(turned, np.uint8)
 
 
 def _turn(matrix: Matrix) -> tuple[int, bool]:

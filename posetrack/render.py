@@ -141,7 +141,7 @@ def _is_seen(joint: Floats, threshold: float) -> bool:
 
 def _unit(canvas: Image) -> float:
     """The width of a fine line: 1 pixel up to 480 lines of picture, 2.25 at 1080."""
-    return max(1.0, min(canvas.shape[:2]) / 480)
+    return max(1.0, float(min(canvas.shape[:2])) / 480)
 
 
 def _fixed(x: float, y: float) -> tuple[int, int]:

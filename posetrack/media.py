@@ -194,8 +194,14 @@ def _describe(path: str, container: Any, stream: VideoStream, first: VideoFrame,
         path=path, width=width, height=height, fps=fps, duration=duration, frames_estimate=frames,
         container=container.format.name, codec=stream.codec_context.name, pixel_format=first.format.name,
         coded_width=first.width, coded_height=first.height, rotation=degrees, mirrored=mirrored,
-        pixel_aspect=aspect, audio_codec=sound.codec_context.name if sound is not None and sound.codec_context else None,
+        pixel_aspect=aspect, audio_codec=_codec_name(sound),
     )  # fmt: skip
+
+
+def _codec_name(sound: Any) -> str | None:
+    if sound is None:
+        return None
+    return sound.codec_context.name if sound.codec_context else "unknown"
 
 
 def _nominal_rate(stream: VideoStream) -> float:

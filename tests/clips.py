@@ -73,7 +73,8 @@ def make_clip(
     if isinstance(times, int):
         times = [float(n / Fraction(fps)) for n in range(times)]
     with av.open(str(path), "w") as container:
-        video: Any = container.add_stream(codec, rate=Fraction(fps), options=options or {})
+        defaults = {"crf": "18", "threads": "1"} if codec == "libx264" else {}
+        video: Any = container.add_stream(codec, rate=Fraction(fps), options={**defaults, **(options or {})})
         video.width, video.height, video.pix_fmt = *size, pix_fmt
         video.codec_context.time_base = base if codec not in ("mpeg4", "gif") else Fraction(1) / Fraction(fps)
         audio: Any = None

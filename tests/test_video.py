@@ -179,8 +179,8 @@ def test_a_truncated_file_gives_what_is_there_and_a_warning(suffix: str, tmp_pat
         seen = [number(frame.image) for frame in video]
     assert 30 < len(seen) < 70
     assert seen[:30] == list(range(30))
-    words = {"mkv": "cut short", "avi": "damaged", "ts": ""}[suffix]  # a transport stream may end anywhere
-    assert any(words in warning for warning in video.warnings) == bool(words)
+    words = {"mkv": "cut short", "avi": "damaged", "ts": None}[suffix]  # a transport stream may end anywhere
+    assert words is None or any(words in warning for warning in video.warnings)
 
 
 def test_a_damaged_file_gives_what_decodes_a_warning_and_twice_the_same(tmp_path: Path) -> None:

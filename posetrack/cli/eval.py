@@ -246,3 +246,102 @@ def mot(
             plot_identities(pair, plots / f"ids_{pair.name}.png")
     write_report(report, Output(json_path, csv_path))
     show(report, [track_table(rows)], json_path, csv_path)
+
+
+@eval.command(cls=GroupedCommand)
+@click.argument("folder", type=_PATH, metavar="DIR")
+@grouped("Networks", "--detector", "detectors", multiple=True, default=("detector",), metavar="NAME|FILE",
+         help="A person detector; give several to compare.")
+@grouped("Networks", "--pose", "poses", multiple=True, default=("pose",), metavar="NAME|FILE",
+         help="A pose network; give several to compare.")
+@grouped("Networks", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
+@grouped("Networks", "--flow", default="dis-fast", help="Optical flow.")
+@grouped("Scores", "--protocol", type=click.Choice(["every-frame", "poseval"]), default="every-frame",
+         help="As for posetrack eval posetrack.")
+@grouped("Scores", "--joints", metavar="NAMES", show_default="all of the truth's", help="Score these only, or body.")
+@grouped("Scores", "--ap-joint-threshold", type=click.FloatRange(0), default=0.0,
+         help="Drop predicted joints under this score before AP.")
+@grouped("Scores", "--mota-joint-threshold", type=click.FloatRange(0), default=0.4,
+         help="The same before MOTA, HOTA and IDF1 (0.4: the paper's).")
+@_output
+def ablation(folder: Path, json_path: Path | None, csv_path: Path | None, **options: Any) -> None:
+    """The paper's table 5 on your clips: propagation, similarity, matching, L_Q, thresholds, and upper bounds.
+
+    DIR, or each folder in it, holds the truth (PoseTrack JSON) beside frames/ or a video of its name. Detection, poses
+    and flow are made once a clip and serve every row.
+    """
+    from posetrack.evaluate.ablation import ablation_table, paper_variants
+    from posetrack.evaluate.report import PoseSettings
+    from posetrack.variants import find_clips, score_variants
+
+    clips = find_clips(folder)
+    sights = _networks(options["detectors"], options["poses"], options["device"])
+    variants = paper_variants(list(sights), options["flow"])
+    settings = PoseSettings(
+        protocol=options["protocol"], ap_joint_threshold=options["ap_joint_threshold"],
+        mota_joint_threshold=options["mota_joint_threshold"],
+    )  # fmt: skip
+    scores = score_variants(clips, sights, variants, settings, options["joints"])
+    report = {
+        "kind": "ablation", "settings": vars(settings) | {"joints": options["joints"]},
+        "clips": [clip.name for clip in clips], "rows": scores,
+        "notes": [f"{len(variants)} variants over {len(clips)} clips: detection, poses and flow made once for all"],
+    }  # fmt: skip
+    write_report(report, Output(json_path, csv_path))
+    show(report, [ablation_table(variants, scores)], json_path, csv_path)
+
+
+def _networks(detectors: tuple[str, ...], poses: tuple[str, ...], device: str) -> dict[str, Any]:
+    """Every detector with every pose network, by a label."""
+    from posetrack.networks import NetworkSettings, load_networks
+
+    return {
+        f"{Path(pose).stem} + {Path(detector).stem}": load_networks(NetworkSettings(detector, pose, device))[0]
+        for pose in poses
+        for detector in detectors
+    }
+
+
+@eval.command(cls=GroupedCommand)
+@click.argument("name", metavar="NAME|FILE")
+@grouped("Scores", "--data", required=True, type=_PATH, metavar="DIR|ZIP", show_default=False,
+         help="Labelled pictures: annotations.json (COCO) and images/.")
+@grouped("Scores", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
+@grouped("Scores", "--flip-test/--no-flip-test", default=True, help="Average poses with those of the mirrored picture.")
+@_output
+def weights(
+    name: str, data: Path, device: str, flip_test: bool, json_path: Path | None, csv_path: Path | None
+) -> None:
+    """Score a pose network (true boxes, OKS AP) or a detector (box AP) on labelled pictures."""
+    report = {"kind": "weights", "weights": name, "data": data.name, **_score_network(name, data, device, flip_test)}
+    from posetrack.evaluate.tables import scores_table
+
+    write_report(report, Output(json_path, csv_path))
+    show(report, [scores_table(name, report["scores"])], json_path, csv_path)
+
+
+def _score_network(name: str, data: Path, device: str, flip_test: bool) -> dict[str, Any]:
+    """The scores of either kind of network, in percent, and how they were made."""
+    from posetrack.networks import find_device
+    from posetrack.train.data import Shard
+    from posetrack.weights import load_weights
+    from posetrack.weights.files import build_network
+
+    weights, shard = load_weights(name), Shard(data)
+    network: Any = build_network(weights)
+    if weights.kind == "pose":
+        from posetrack.pose.estimator import PoseEstimator
+        from posetrack.pose.spec import PoseSpec
+        from posetrack.train.score import score_pose
+
+        spec = PoseSpec.from_metadata(weights.metadata, str(weights.path))
+        scores = score_pose(PoseEstimator(network, spec, find_device(device), flip_test=flip_test), shard)
+        how = f"OKS AP in true boxes, {'with' if flip_test else 'without'} flip test"
+    else:
+        from posetrack.detector import Detector
+        from posetrack.train.score_detector import score_detector
+
+        scores = score_detector(Detector(network, find_device(device), threshold=0.01), shard)
+        how = "box AP of people; detections from 0.01"
+    percent = {key: value if key == "ms_per_item" else 100 * value for key, value in scores.items()}
+    return {"scores": percent, "notes": [f"{data.name}: {len(shard.images)} pictures; {how}"]}

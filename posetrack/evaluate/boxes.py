@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from posetrack.errors import FormatError, InputError
-from posetrack.evaluate.load import Loaded, people_of_tracks
+from posetrack.evaluate.load import Loaded, read_side
 from posetrack.evaluate.people import Pair, People
 from posetrack.results.mot import read_mot
 from posetrack.skeleton import Skeleton
@@ -82,8 +82,7 @@ def load_boxes(prediction: Path, truth: Path) -> Loaded:
 def _boxes(path: Path, *, is_truth: bool) -> tuple[People, int]:
     """The boxes of a file, and how many of them were left out."""
     if path.suffix == ".json":
-        people = people_of_tracks(path).people
-        return people.joints([]), 0
+        return read_side(path).people.joints([]), 0
     rows = read_mot(path)
     if not len(rows):
         raise FormatError(f"{path}: no boxes in it; write frame, id, left, top, width, height a line")

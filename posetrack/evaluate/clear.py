@@ -161,7 +161,7 @@ def switches(matches: Matches) -> NDArray[np.bool_]:
     if not len(matches):
         return np.zeros(0, bool)
     previous, exists = _previous_in_group(matches.object, matches.frame, matches.hypothesis)
-    return exists & (previous != matches.hypothesis)
+    return np.asarray(exists & (previous != matches.hypothesis))
 
 
 def extra_rows(matches: Matches) -> Integers:
@@ -180,4 +180,4 @@ def extra_rows(matches: Matches) -> Integers:
     owned = np.zeros(len(matches), bool)
     owner[made], owned[made] = _previous_in_group(matches.hypothesis[made], matches.frame[made], matches.object[made])
     transferred = made & owned & (owner != matches.object)
-    return (switched & ~seen).astype(np.int64) + transferred + (transferred & ~had_one)
+    return np.asarray((switched & ~seen).astype(np.int64) + transferred + (transferred & ~had_one))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from posetrack.results.labels import LabelledSequence
 from posetrack.results.native import read_tracks
 from posetrack.results.posefile import read_labels
 from posetrack.skeleton import POSETRACK17, POSETRACK18, Skeleton, convert
+from posetrack.types import FrameResult
 
-__all__ = ["Loaded", "load_poses", "matching_files", "people_of_tracks"]
+__all__ = ["Loaded", "Side", "load_poses", "matching_files", "pair_up", "read_side", "side_of_results"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, eq=False)
-class _Side:
+class Side:
     """One file, truth or prediction, in its own joints."""
 
     path: Path
@@ -94,26 +95,34 @@ def load_poses(prediction: Path, truth: Path, *, protocol: str = "every-frame", 
     notes: dict[str, None] = {}
     pairs = []
     for guess_path, true_path in matching_files(prediction, truth, ("*.json",)):
-        true, guess = _read(true_path), _read(guess_path)
-        if guess.unscored:
-            notes[f"{guess_path.name}: {guess.unscored} predicted joints have no score and rank last"] = None
-        guess, derived = _in_joints(guess, true.skeleton)
-        if derived:
-            notes[f"{', '.join(derived)}: derived, because {guess.skeleton.name} predictions lack them"] = None
-        people = _in_frames_of(true, guess, fill_missing)
-        pairs.append(_paired(true, people, protocol))
+        pair, said = pair_up(read_side(true_path), read_side(guess_path), protocol, fill_missing=fill_missing)
+        pairs.append(pair)
+        notes.update(dict.fromkeys(said))
     return Loaded(pairs, list(notes))
 
 
-def _read(path: Path) -> _Side:
+def pair_up(true: Side, guess: Side, protocol: str, *, fill_missing: bool = False) -> tuple[Pair, list[str]]:
+    """Truth and prediction of one sequence side by side, and what there is to say about it; as `load_poses`."""
+    notes = []
+    if guess.unscored:
+        notes.append(f"{guess.path.name}: {guess.unscored} predicted joints have no score and rank last")
+    converted, derived = _in_joints(guess, true.skeleton)
+    if derived:
+        notes.append(f"{', '.join(derived)}: derived, because {guess.skeleton.name} predictions lack them")
+    return _paired(true, _in_frames_of(true, converted, fill_missing), protocol), notes
+
+
+def read_side(path: Path) -> Side:
+    """One file of poses, truth or prediction: PoseTrack17 or 18, COCO labels or results, or posetrack's own."""
     with path.open("rb") as file:
         head = file.read(400).replace(b" ", b"")
     if b'"format":"posetrack"' in head:
-        return people_of_tracks(path)
+        reader = read_tracks(path)
+        return side_of_results(path, reader, reader.header.skeleton)
     return _of_labels(read_labels(path))
 
 
-def _of_labels(sequence: LabelledSequence) -> _Side:
+def _of_labels(sequence: LabelledSequence) -> Side:
     """What a PoseTrack or COCO file holds. PoseTrack18 becomes the 17 form, as in poseval: no ears."""
     frames = sequence.frames
     if not frames:
@@ -137,7 +146,7 @@ def _of_labels(sequence: LabelledSequence) -> _Side:
     elif skeleton is POSETRACK17:
         posed = people[people.present.any(axis=1)]  # poseval: a rectangle without points is nobody
     unscored = int((posed.present & (posed.joint_scores == NO_SCORE)).sum())
-    return _Side(
+    return Side(
         path=sequence.path,
         skeleton=skeleton,
         names=tuple(frame.name or str(frame.index) for frame in frames),
@@ -149,13 +158,11 @@ def _of_labels(sequence: LabelledSequence) -> _Side:
     )
 
 
-def people_of_tracks(path: Path) -> _Side:
-    """One of posetrack's own result files: every joint it has a place for, with its score."""
-    reader = read_tracks(path)
-    joints = len(reader.header.skeleton)
+def side_of_results(path: Path, results: Iterable[FrameResult], skeleton: Skeleton) -> Side:
+    """The people of posetrack's own results: every joint it has a place for, with its score."""
     frames, ids, points, boxes, scores = [], [], [], [], []
     names = []
-    for position, result in enumerate(reader):
+    for position, result in enumerate(results):
         names.append(str(result.index))
         for person in result.people:
             frames.append(position)
@@ -163,7 +170,7 @@ def people_of_tracks(path: Path) -> _Side:
             points.append(person.keypoints)
             boxes.append(person.box)
             scores.append(person.score)
-    keypoints = np.array(points, np.float64).reshape(-1, joints, 3)
+    keypoints = np.array(points, np.float64).reshape(-1, len(skeleton), 3)
     people = People.of(
         frames, ids, keypoints[..., :2], joint_scores=keypoints[..., 2],
         boxes=np.array(boxes, np.float64).reshape(-1, 4), scores=scores,
@@ -171,21 +178,17 @@ def people_of_tracks(path: Path) -> _Side:
     every = np.ones(len(names), bool)
     occupied = np.zeros(len(names), bool)
     occupied[people.frame] = True
-    return _Side(path, reader.header.skeleton, tuple(names), every, occupied, {}, _with_boxes(people))
+    return Side(path, skeleton, tuple(names), every, occupied, {}, _with_boxes(people))
 
 
 def _with_boxes(people: People) -> People:
     """Where a person has no box, the bounds of the joints."""
-    points = people.keypoints
-    low = np.where(np.isfinite(points), points, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(np.isfinite(points), points, -np.inf).max(axis=1, initial=-np.inf)
-    bounds = np.concatenate([low, high], axis=1)
-    known = np.isfinite(people.boxes).all(axis=1)
-    bounds[~np.isfinite(bounds).all(axis=1)] = np.nan
+    bounds = np.where(np.isfinite(people.extent), people.extent, np.nan)
+    known = np.asarray(np.isfinite(people.boxes).all(axis=1))
     return replace(people, boxes=np.where(known[:, None], people.boxes, bounds))
 
 
-def _in_joints(side: _Side, skeleton: Skeleton) -> tuple[_Side, tuple[str, ...]]:
+def _in_joints(side: Side, skeleton: Skeleton) -> tuple[Side, tuple[str, ...]]:
     """A side in the joints of `skeleton`, and the names of those that had to be derived."""
     if side.skeleton.joints == skeleton.joints:
         return side, ()
@@ -199,7 +202,7 @@ def _in_joints(side: _Side, skeleton: Skeleton) -> tuple[_Side, tuple[str, ...]]
     return replace(side, people=people), derived
 
 
-def _in_frames_of(true: _Side, guess: _Side, fill_missing: bool) -> People:
+def _in_frames_of(true: Side, guess: Side, fill_missing: bool) -> People:
     """The prediction's people, in the truth's frames."""
     if not fill_missing:
         if len(true.names) != len(guess.names):
@@ -216,7 +219,7 @@ def _in_frames_of(true: _Side, guess: _Side, fill_missing: bool) -> People:
     )
 
 
-def _places(true: _Side, guess: _Side) -> list[int]:
+def _places(true: Side, guess: Side) -> list[int]:
     """For each frame of the prediction the truth's frame of that image name, or of that number."""
     keys: list[Callable[[str], str]] = [lambda name: name, lambda name: Path(name).name, _digits]
     for key in keys:
@@ -234,7 +237,7 @@ def _digits(name: str) -> str:
     return Path(name).stem.rpartition("_")[2].lstrip("0") or "0"
 
 
-def _paired(true: _Side, guess: People, protocol: str) -> Pair:
+def _paired(true: Side, guess: People, protocol: str) -> Pair:
     """Both sides over the frames that count, without what lies in the truth's ignore regions."""
     counted = true.occupied if protocol == "poseval" else true.labelled
     sides = []

@@ -47,8 +47,8 @@ def draw_frame(image: Image, pair: Pair, frame: int) -> Image:
     for points in pair.truth.keypoints[rows]:
         for a, b in pair.skeleton.edges:
             if np.isfinite(points[[a, b]]).all():
-                ends = [tuple(int(v) for v in np.rint(points[i])) for i in (a, b)]
-                cv2.line(canvas, *ends, _WHITE, 1, cv2.LINE_AA)
+                start, end = ([int(v) for v in np.rint(points[i])] for i in (a, b))
+                cv2.line(canvas, start, end, _WHITE, 1, cv2.LINE_AA)
         for point in points[np.isfinite(points[:, 0])]:
             centre = tuple(int(v) for v in np.rint(point))
             cv2.circle(canvas, centre, size + 1, _BLACK, 1, cv2.LINE_AA)

@@ -84,7 +84,7 @@ def plot_identities(pair: Pair, path: Path) -> None:
 def plot_sweep(rows: Sequence[Mapping[str, float | None]], path: Path) -> None:
     """AP and MOTA over the joint threshold, and one against the other."""
     figure, axes = _figure(6, 4.5)
-    thresholds = [row["threshold"] for row in rows]
+    thresholds = [float(row["threshold"] or 0) for row in rows]
     for name, label in (("ap", "mAP"), ("mota", "MOTA"), ("precision", "precision"), ("recall", "recall")):
         values = [np.nan if (value := row.get(name)) is None else value for row in rows]
         axes.plot(thresholds, values, label=label, linewidth=2 if name in ("ap", "mota") else 1)

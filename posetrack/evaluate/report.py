@@ -22,16 +22,9 @@ from posetrack.evaluate.reference import reference_lengths
 from posetrack.evaluate.similarity import Similar, similar_people
 
 __all__ = [
-    "GROUPS",
-    "PoseSettings",
-    "by_joint",
-    "drop_joints",
-    "joint_scores",
-    "score_boxes",
-    "score_poses",
-    "summed",
+    "GROUPS", "PoseSettings", "by_joint", "drop_joints", "joint_scores", "score_boxes", "score_poses", "summed",
     "with_references",
-]
+]  # fmt: skip
 
 GROUPS = {
     "head": ("head_top", "head_bottom", "nose"),
@@ -67,7 +60,7 @@ class PoseSettings:
 
 def summed(parts: Iterable[T]) -> T:
     """The parts added up; they know how."""
-    return reduce(add, parts)  # type: ignore[arg-type]
+    return reduce(add, parts)
 
 
 def by_joint(values: Doubles, joints: tuple[str, ...]) -> dict[str, float | None]:
@@ -276,5 +269,5 @@ def score_boxes(pairs: list[Pair], convention: Convention = "trackeval") -> dict
         "notes": [f"protocol {convention}: CLEAR as {convention} counts it; HOTA and IDF1 are the same in both"],
     }
     report |= _people(pairs, [similar_people(pair, "iou") for pair in pairs], convention)
-    clear = report.pop("clear")
+    clear: dict[str, Any] = report.pop("clear")
     return report | clear | {"motp_distance": 1 - clear["motp"] / 100}

@@ -86,7 +86,7 @@ def _pckh(pair: Pair) -> Measure:
         offset = true - pair.prediction.keypoints[guess]
         distance = np.sqrt(offset[..., 0] ** 2 + offset[..., 1] ** 2) / heads[truth, None]
         labelled = np.isfinite(true[..., 0]).sum(axis=1)
-        return (distance <= 0.5).sum(axis=1) / np.maximum(labelled, 1)
+        return np.asarray((distance <= 0.5).sum(axis=1) / np.maximum(labelled, 1))
 
     return measure
 
@@ -96,7 +96,7 @@ def _iou(pair: Pair) -> Measure:
         a, b = pair.truth.boxes[truth], pair.prediction.boxes[guess]
         common = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0).prod(axis=1)
         union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - common
-        return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+        return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
     return measure
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from posetrack.evaluate.report import GROUPS
 
-__all__ = ["Table", "as_csv", "coco_table", "pose_tables", "track_table"]
+__all__ = ["Table", "as_csv", "coco_table", "pose_tables", "scores_table", "track_table"]
 
 _BY_JOINT = {
     "ap": "AP", "mota": "MOTA", "motp_matched": "MOTP matched", "motp_all_rows": "MOTP all rows",
@@ -72,6 +72,11 @@ def coco_table(report: Mapping[str, Any]) -> Table:
     names = list(dict.fromkeys(name for kind in kinds for name in report[kind]))
     rows = tuple((kind, *(_text(report[kind].get(name)) for name in names)) for kind in kinds)
     return Table("COCO, %", ("", *names), rows)
+
+
+def scores_table(label: str, scores: Mapping[str, float]) -> Table:
+    """One row of named numbers."""
+    return Table("scores, %", ("", *scores), ((label, *map(_text, scores.values())),))
 
 
 def as_csv(report: Mapping[str, Any]) -> str:

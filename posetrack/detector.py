@@ -33,15 +33,17 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from posetrack.backbone import MOBILENET_CHANNELS, MOBILENET_LEVELS, MobileNetBody
+from posetrack.cspnet import CspPyramid
 from posetrack.errors import DeviceError, WeightsError
-from posetrack.fused import fuse_activations
+from posetrack.fused import can_fuse, fuse_activations
 from posetrack.pose.network import fold_batch_norms
 from posetrack.types import Boxes, Image
 
-__all__ = ["DETECTORS", "LIGHT", "Detector", "DetectorArchitecture", "build_detector", "working_dtype"]
+__all__ = ["CSP", "DETECTORS", "LIGHT", "Detector", "DetectorArchitecture", "build_detector", "working_dtype"]
 
 LIGHT = "fasterrcnn_mobilenet_v2_fpn"
-"""The name of the light default."""
+CSP = "fasterrcnn_cspnet_pan"
+"""The names of the light detectors: on MobileNetV2, and on NanoDet-g's body and pyramid."""
 
 PERSON = 1
 """The class of people in COCO's numbering and in a network that knows nothing else."""
@@ -54,7 +56,7 @@ _TORCHVISION: dict[str, Callable[..., FasterRCNN]] = {
     "keypointrcnn_resnet50_fpn": detection.keypointrcnn_resnet50_fpn,
 }
 
-DETECTORS = (LIGHT, *_TORCHVISION)
+DETECTORS = (LIGHT, CSP, *_TORCHVISION)
 """Every name that `build_detector` knows."""
 
 _ZERO_EPSILON = ("fasterrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
@@ -68,7 +70,9 @@ class DetectorArchitecture:
     `classes` counts the background (None: what torchvision's published weights have). The rest describes the light
     detector only: the short and the long side of its input in pixels, one tuple of `anchors` (square roots of areas,
     in pixels of the input) a pyramid level and the last level's max-pool, their ratios of height to width, the
-    `pyramid`'s channels and the box head's `hidden` units, proposals before and after NMS, the IoU of the last NMS.
+    `pyramid`'s channels and the box head's `hidden` units, proposals before and after NMS, the IoU of the last NMS;
+    boxes smaller than `canonical` pixels are pooled from the finest level, twice as large ones from the next but one,
+    with `samples` x `samples` points for each of 7 x 7 cells.
     """
 
     name: str = LIGHT
@@ -81,6 +85,8 @@ class DetectorArchitecture:
     hidden: int = 256
     proposals: tuple[int, int] = (300, 100)
     nms: float = 0.5
+    canonical: int = 224
+    samples: int = 2
 
     def __post_init__(self) -> None:
         if self.name not in DETECTORS:
@@ -88,7 +94,7 @@ class DetectorArchitecture:
 
     def to_json(self) -> dict[str, Any]:
         """The fields that matter to this architecture, as JSON has them."""
-        if self.name == LIGHT:
+        if self.name in (LIGHT, CSP):
             return asdict(self)
         return {"name": self.name} if self.classes is None else {"name": self.name, "classes": self.classes}
 
@@ -115,7 +121,7 @@ def build_detector(architecture: DetectorArchitecture | str = LIGHT) -> FasterRC
     """
     if isinstance(architecture, str):
         architecture = DetectorArchitecture(architecture)
-    if architecture.name == LIGHT:
+    if architecture.name in (LIGHT, CSP):
         return _light(architecture)
     build = _TORCHVISION[architecture.name]
     network = build(weights=None, weights_backbone=None, num_classes=architecture.classes, progress=False)
@@ -147,14 +153,17 @@ def _light(architecture: DetectorArchitecture) -> FasterRCNN:
         raise ValueError(f"anchors want {levels + 1} levels, not {len(architecture.anchors)}")
     channels, hidden = architecture.pyramid, architecture.hidden
     before, after = architecture.proposals
+    mobile = architecture.name == LIGHT
     return FasterRCNN(
-        PyramidMobileNet(channels),
+        PyramidMobileNet(channels) if mobile else CspPyramid(channels),
         min_size=architecture.min_size,
         max_size=architecture.max_size,
-        image_mean=[0.5, 0.5, 0.5],
-        image_std=[0.5, 0.5, 0.5],
+        image_mean=[0.5, 0.5, 0.5] if mobile else [0.485, 0.456, 0.406],
+        image_std=[0.5, 0.5, 0.5] if mobile else [0.229, 0.224, 0.225],
         rpn_anchor_generator=AnchorGenerator(architecture.anchors, (architecture.ratios,) * (levels + 1)),
-        box_roi_pool=MultiScaleRoIAlign([str(i) for i in range(levels)], 7, 2),
+        box_roi_pool=MultiScaleRoIAlign(
+            [str(i) for i in range(levels)], 7, architecture.samples, canonical_scale=architecture.canonical
+        ),
         box_head=TwoMLPHead(channels * 49, hidden),
         box_predictor=FastRCNNPredictor(hidden, architecture.classes or 2),
         rpn_pre_nms_top_n_test=before,
@@ -175,7 +184,7 @@ class Detector:
     ) -> None:
         self.device = torch.device(device)
         self.dtype = working_dtype(self.device, precision)
-        self.light = isinstance(network.backbone, PyramidMobileNet)
+        self.light = isinstance(network.backbone, (PyramidMobileNet, CspPyramid))
         self.batch = 1 if self.device.type == "cpu" else 8
         _check(network)
         self.network = _prepared(network, self.dtype, self.device).to(self.device)
@@ -279,7 +288,7 @@ def _prepared(network: FasterRCNN, dtype: torch.dtype, device: torch.device) -> 
     """The network for inference: no keypoint head, batch norms folded, channels last, heavy parts in `dtype`."""
     network.roi_heads.keypoint_roi_pool = None
     fold_batch_norms(network)
-    if device.type == "cpu":
+    if device.type == "cpu" and can_fuse(dtype):
         fuse_activations(network)
     network.to(memory_format=torch.channels_last)
     if dtype != torch.float32:

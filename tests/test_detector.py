@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from posetrack.detector import (
+    CSP,
     DETECTORS,
     LIGHT,
     Detector,
@@ -24,6 +25,7 @@ from posetrack.detector import (
 from posetrack.errors import DeviceError, WeightsError
 
 SMALL = DetectorArchitecture(min_size=64, max_size=128)
+SMALL_CSP = DetectorArchitecture(CSP, min_size=64, max_size=128, pyramid=32, canonical=112, samples=1)
 CPU = torch.device("cpu")
 
 PARAMETERS = {  # REFERENCE 4.4
@@ -91,7 +93,7 @@ def _norm(network: nn.Module, parameter: str) -> bool:
 
 
 def test_every_name_is_built():
-    assert set(DETECTORS) == {LIGHT, *PARAMETERS}
+    assert set(DETECTORS) == {LIGHT, CSP, *PARAMETERS}
     with pytest.raises(ValueError, match="fasterrcnn_resnet50_fpn_v2"):
         build_detector("fasterrcnn_resnet51_fpn")
 
@@ -136,8 +138,9 @@ def test_detector_equals_torchvision(name, contrast):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_boxes_do_not_depend_on_company(precision):
-    detector = Detector(light(), precision=precision, threshold=0.05)
+@pytest.mark.parametrize("architecture", [SMALL, SMALL_CSP])
+def test_boxes_do_not_depend_on_company(architecture, precision):
+    detector = Detector(light(architecture), precision=precision, threshold=0.05)
     images = [picture(90, 120, 1), picture(64, 50, 2), picture(90, 120, 3), picture(90, 120, 4)]
     together = detector.detect(images)
     assert sum(len(boxes) for boxes in together) > 4
@@ -205,7 +208,7 @@ def test_precision_that_does_not_go():
 
 
 @pytest.mark.parametrize(
-    "architecture", [DetectorArchitecture(), SMALL, *(DetectorArchitecture(name, 2) for name in PARAMETERS)]
+    "architecture", [DetectorArchitecture(), SMALL, SMALL_CSP, *(DetectorArchitecture(name, 2) for name in PARAMETERS)]
 )
 def test_architecture_survives_json(architecture):
     assert DetectorArchitecture.from_json(architecture.to_json()) == architecture

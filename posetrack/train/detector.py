@@ -20,8 +20,9 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
 from posetrack.backbone import MOBILENET_LEVELS, MobileNetBody
-from posetrack.detector import LIGHT, Detector, DetectorArchitecture, build_detector
-from posetrack.fused import can_fuse, conv_activation
+from posetrack.cspnet import CspPyramid
+from posetrack.detector import Detector, DetectorArchitecture, PyramidMobileNet, build_detector
+from posetrack.fused import RELU6, can_fuse, conv_activation, fuse_activations
 from posetrack.pose.network import fold_batch_norms
 from posetrack.train.scenes import SceneSet, SceneSettings, compose
 
@@ -109,8 +110,8 @@ class _ActivatedConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: Any, groups: int) -> Tensor:
         w, b = weight.to(x.dtype), bias.to(x.dtype)
-        if can_fuse() and x.device.type == "cpu":
-            y = conv_activation(x, w, b, stride, padding, groups, nn.ReLU6)
+        if can_fuse(x.dtype) and x.device.type == "cpu":
+            y = conv_activation(x, w, b, stride, padding, groups, RELU6)
         else:
             y = functional.conv2d(x, w, b, stride, padding, 1, groups).clamp_(0, 6)
         ctx.save_for_backward(x, weight, y)
@@ -169,16 +170,20 @@ class _LearningBody(MobileNetBody):
         self.frozen = frozen
 
     def levels(self, images: Tensor) -> list[Tensor]:
-        modules = list(self)
         with torch.no_grad():
             parts = torch.split(images, 1 if images.device.type == "cpu" else len(images))
-            x = torch.cat([nn.Sequential(*modules[: self.frozen])(part) for part in parts])
+            fronts = [self._stretch(part, 0, self.frozen) for part in parts]
+            maps = [torch.cat(level) for level in zip(*fronts, strict=True)]
+        return maps[:-1] + self._stretch(maps[-1], self.frozen, len(self))[:-1]
+
+    def _stretch(self, x: Tensor, first: int, end: int) -> list[Tensor]:
+        """The levels within modules `first` to `end`, and what the last of these gives."""
         maps = []
-        for i, module in enumerate(modules):
-            x = module(x) if i >= self.frozen else x
+        for i in range(first, end):
+            x = self[i](x)
             if i in MOBILENET_LEVELS:
                 maps.append(x)
-        return maps
+        return [*maps, x]
 
 
 class LearningDetector(nn.Module):
@@ -200,9 +205,15 @@ class LearningDetector(nn.Module):
     def start_from(self, state: dict[str, Tensor]) -> None:
         """Load plain weights, then make the body ready to learn."""
         self.network.load_state_dict({key: value.float() for key, value in state.items()})
-        if self.architecture.name == LIGHT:
-            self.network.backbone.body = _LearningBody(self.network.backbone.body, self.frozen)
-            self.network.to(memory_format=torch.channels_last)
+        backbone = self.network.backbone
+        if isinstance(backbone, PyramidMobileNet):
+            backbone.body = _LearningBody(backbone.body, self.frozen)
+        elif isinstance(backbone, CspPyramid):
+            for module in list(backbone.body)[: self.frozen]:
+                module.requires_grad_(False)
+                if can_fuse(torch.bfloat16):
+                    fuse_activations(module)
+        self.network.to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> LearningDetector:
         """Training mode for everything but batch norms."""
@@ -220,7 +231,10 @@ class LearningDetector(nn.Module):
         mean, std = (
             torch.tensor(v, device=x.device)[:, None, None] for v in (transform.image_mean, transform.image_std)
         )
-        losses = detector_losses(self.network, (x - mean) / std, people, ignored)
+        x = (x - mean) / std
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        losses = detector_losses(self.network, x, people, ignored)
         return torch.stack(list(losses.values())).sum()
 
     def plain_state(self) -> dict[str, Tensor]:
@@ -231,7 +245,7 @@ class LearningDetector(nn.Module):
         for key in state:
             if key in mine:
                 state[key] = mine[key].detach().float().cpu()
-        return _unfolded(state, mine) if self.architecture.name == LIGHT else state
+        return _unfolded(state, mine) if isinstance(self.network.backbone, PyramidMobileNet) else state
 
 
 def _unfolded(state: dict[str, Tensor], mine: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -265,11 +279,13 @@ class DetectorTask:
         self.notes = notes or {}
 
     def groups(self) -> list[dict[str, Any]]:
-        """The body at 0.4 of the rate."""
-        body = [p for p in self.network.network.backbone.body.parameters() if p.requires_grad]
-        known = {id(p) for p in body}
-        rest = [p for p in self.network.parameters() if p.requires_grad and id(p) not in known]
-        return [{"params": body, "factor": 0.4}, {"params": rest}]
+        """What comes pretrained at a part of the rate: MobileNetV2 at 0.4, the CSP body and pyramid at 0.2."""
+        backbone = self.network.network.backbone
+        csp = isinstance(backbone, CspPyramid)
+        known = {id(p) for p in (backbone if csp else backbone.body).parameters()}
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        old = {"params": [p for p in learning if id(p) in known], "factor": 0.2 if csp else 0.4}
+        return [old, {"params": [p for p in learning if id(p) not in known]}]
 
     def batch(self, step: int, rank: int, world: int) -> Any:
         """Scenes of batch number `step`; the losses' own sampling is seeded with it too."""

@@ -1,8 +1,8 @@
 """How fast scores are, and MOTA per joint side by side with motmetrics: same numbers, less time.
 
-    python scripts/bench_evaluate.py                       # a long sequence: AP, MOTA, HOTA, seconds and memory
-    pip install 'numpy<2' motmetrics==1.4.0                # not a dependency
-    python scripts/bench_evaluate.py --motmetrics --frames 300 --rounds 3
+python scripts/bench_evaluate.py                       # a long sequence: AP, MOTA, HOTA, seconds and memory
+pip install 'numpy<2' motmetrics==1.4.0                # not a dependency
+python scripts/bench_evaluate.py --motmetrics --frames 300 --rounds 3
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from posetrack.detector import working_dtype
 from posetrack.errors import WeightsError
+from posetrack.packed import pack_convolutions
 from posetrack.pose.crop import crop_affines, fit_boxes, warp
 from posetrack.pose.heatmap import DECODERS, decode, merge_flipped, to_image
 from posetrack.pose.network import PoseMobileNet, PoseResNet, fold_batch_norms
@@ -23,8 +24,8 @@ __all__ = ["JOINT_THRESHOLD", "PoseEstimator", "Spread", "person_scores"]
 JOINT_THRESHOLD = 0.2
 """Joints whose scores are not above this don't count in a person's score (REFERENCE 2.6)."""
 
-_CPU_BATCH, _GPU_BATCH = 4, 64
-"""Crops in one forward pass. On the CPU a pass is always full, see PoseEstimator."""
+_CPU_BATCH, _GPU_BATCH = 8, 64
+"""Crops in one forward pass: on a CPU more are hardly faster and more memory."""
 
 
 Spread = Callable[[Callable[[slice], Floats], Iterable[slice]], Iterable[Floats]]
@@ -32,22 +33,22 @@ Spread = Callable[[Callable[[slice], Floats], Iterable[slice]], Iterable[Floats]
 
 
 class PoseEstimator:
-    """A pose network made ready for inference.
+    """A pose network (build_pose_network's, or an ONNX file's) made ready for inference.
 
     `precision` is 'fp32', 'bf16', 'fp16' or 'auto' (see `working_dtype`); the last layer, whose values are
     compared, is always fp32, and TF32 is off. `flip_test` averages with the mirrored crops. `decoding` is a
     name of posetrack.pose.heatmap.DECODERS; None takes 'dark' where the network is unbiased, else 'quarter'.
 
-    `batch` crops go through the network at a time. oneDNN sums in another order for another number of crops
-    (the last bits of fp32 heatmaps differ), so on the CPU the last batch is filled up with empty crops: a
-    pose depends on its image and box alone, not on who else is estimated with it.
+    `batch` crops go through the network at a time. With packed convolutions (see pack_convolutions) a pose
+    depends on its image and box alone. Without them oneDNN sums in another order for another number of crops,
+    and the last bits of fp32 heatmaps depend on how many people are estimated together.
 
     WeightsError where weights or heatmaps are not finite numbers.
     """
 
     def __init__(
         self,
-        network: PoseResNet | PoseMobileNet,
+        network: nn.Module,
         spec: PoseSpec,
         device: torch.device | str = "cpu",
         precision: str = "fp32",
@@ -64,10 +65,14 @@ class PoseEstimator:
         if self.decoding not in DECODERS:
             raise ValueError(f"no decoding '{decoding}'; there are {', '.join(DECODERS)}")
         self.batch = batch or (_CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH)
+        if not isinstance(network, (PoseResNet, PoseMobileNet)):
+            self.dtype = torch.float32  # an ONNX file's network chooses its own
         self.network = _prepared(network, self.dtype, self.device)
+        if self.device.type == "cpu":
+            crops = torch.zeros(self.batch, 3, spec.input.height, spec.input.width, dtype=self.dtype)
+            pack_convolutions(self.network, crops.contiguous(memory_format=torch.channels_last))
         self._mean, self._std = (
-            torch.tensor(values, device=self.device)[:, None, None]
-            for values in (spec.input.mean, spec.input.std)
+            torch.tensor(values, device=self.device)[:, None, None] for values in (spec.input.mean, spec.input.std)
         )
 
     def __call__(self, image: Image, boxes: Boxes) -> Poses:
@@ -101,12 +106,10 @@ class PoseEstimator:
         """Joints (N, J, 3) in image pixels of N people, at most a batch, each in one of `images`."""
         wants = self.spec.input
         affines = crop_affines(centres, sizes, wants.height, wants.width, unbiased=wants.unbiased)
-        people = len(images)
-        full = self.batch if self.device.type == "cpu" else people
-        crops = np.zeros((full, wants.height, wants.width, 3), np.uint8)
-        for image, affine, crop in zip(images, affines, crops, strict=False):
+        crops = np.empty((len(images), wants.height, wants.width, 3), np.uint8)
+        for image, affine, crop in zip(images, affines, crops, strict=True):
             warp(image, affine[None], wants.height, wants.width, out=crop[None])
-        heatmaps = self._heatmaps(crops)[:people]
+        heatmaps = self._heatmaps(crops)
         found = decode(heatmaps, self.decoding)
         joints = to_image(found, centres, sizes, *heatmaps.shape[2:], unbiased=wants.unbiased)
         if not np.isfinite(joints).all():
@@ -125,9 +128,7 @@ class PoseEstimator:
             if not self.flip_test:
                 return heatmaps
             mirrored = _to_numpy(self.network(images.flip(-1).contiguous(memory_format=torch.channels_last)))
-        return merge_flipped(
-            heatmaps, mirrored, self.spec.skeleton.flip_order, shift=not self.spec.input.unbiased
-        )
+        return merge_flipped(heatmaps, mirrored, self.spec.skeleton.flip_order, shift=not self.spec.input.unbiased)
 
 
 def person_scores(joints: Floats, box_scores: Floats, threshold: float = JOINT_THRESHOLD) -> Floats:
@@ -157,14 +158,15 @@ class _InFloat32(nn.Module):
         return result
 
 
-def _prepared(network: PoseResNet | PoseMobileNet, dtype: torch.dtype, device: torch.device) -> nn.Module:
+def _prepared(network: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """A copy for inference: batch norms folded, channels last, all but the last layer in `dtype`."""
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"the pose weights are damaged: '{name}' holds values that are not numbers")
     ready = fold_batch_norms(copy.deepcopy(network))
-    last = cast(nn.Module, ready.final_layer)
-    ready.final_layer = nn.Identity()
-    ready.to(dtype=dtype)
-    ready.final_layer = _InFloat32(last)
+    if dtype != torch.float32:
+        last = cast(nn.Module, ready.final_layer)
+        ready.final_layer = nn.Identity()
+        ready.to(dtype=dtype)
+        ready.final_layer = _InFloat32(last)
     return ready.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

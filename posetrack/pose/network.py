@@ -82,19 +82,17 @@ def build_pose_network(architecture: PoseArchitecture) -> PoseResNet | PoseMobil
     return PoseResNet(architecture)
 
 
-def _deconv_layers(channels: int, architecture: PoseArchitecture) -> nn.Sequential:
+def _deconv_layers(channels: int, architecture: PoseArchitecture) -> list[nn.Module]:
     modules: list[nn.Module] = []
     for filters, kernel in zip(architecture.deconv_filters, architecture.deconv_kernels, strict=True):
         padding, output_padding = _PADDING[kernel]
         modules += [
-            nn.ConvTranspose2d(
-                channels, filters, kernel, 2, padding, output_padding, bias=architecture.deconv_bias
-            ),
+            nn.ConvTranspose2d(channels, filters, kernel, 2, padding, output_padding, bias=architecture.deconv_bias),
             nn.BatchNorm2d(filters),
             nn.ReLU(inplace=True),
         ]
         channels = filters
-    return nn.Sequential(*modules)
+    return modules
 
 
 def _final_layer(architecture: PoseArchitecture) -> nn.Conv2d:
@@ -123,7 +121,7 @@ class PoseResNet(nn.Module):
             _move_strides(self)
         last = cast(resnet.BasicBlock | resnet.Bottleneck, cast(nn.Sequential, self.layer4)[-1])
         channels = (last.conv3 if isinstance(last, resnet.Bottleneck) else last.conv2).out_channels
-        self.deconv_layers = _deconv_layers(channels, architecture)
+        self.deconv_layers = nn.Sequential(*_deconv_layers(channels, architecture))
         self.final_layer = _final_layer(architecture)
         _start_head(self.deconv_layers, self.final_layer)
 
@@ -147,15 +145,14 @@ class PoseMobileNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.body = MobileNetBody()
-        self.deconv_layers = _deconv_layers(MOBILENET_CHANNELS[-1], architecture)
+        layers = _deconv_layers(MOBILENET_CHANNELS[-1], architecture)
+        self.deconv_layers = nn.ModuleList(layers) if architecture.laterals else nn.Sequential(*layers)
         self.final_layer = _final_layer(architecture)
         _start_head(self.deconv_layers, self.final_layer)
         if architecture.laterals:
             self.laterals = nn.ModuleList(
                 nn.Conv2d(channels, filters, 1)
-                for channels, filters in zip(
-                    MOBILENET_CHANNELS[2::-1], architecture.deconv_filters, strict=True
-                )
+                for channels, filters in zip(MOBILENET_CHANNELS[2::-1], architecture.deconv_filters, strict=True)
             )
             _start_head(self.laterals)
 

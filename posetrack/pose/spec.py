@@ -71,9 +71,7 @@ class PoseSpec:
         WeightsError that names `source` and the field where they don't.
         """
         if metadata.get("kind") != "pose":
-            raise WeightsError(
-                f"{source}: 'kind' is {metadata.get('kind')!r}, not 'pose'; give pose weights here"
-            )
+            raise WeightsError(f"{source}: 'kind' is {metadata.get('kind')!r}, not 'pose'; give pose weights here")
         try:
             skeleton = find_skeleton(_entry(metadata, "skeleton", source))
             return cls(

@@ -264,15 +264,18 @@ def remove(name: str, folder: Path | None = None) -> int:
     return size
 
 
-def verify(name: str, folder: Path | None = None) -> Path:
-    """The file of `name` after its bytes were found to be the pinned ones; WeightsError otherwise."""
+def verify(name: str, folder: Path | None = None) -> tuple[Path, str]:
+    """The file of `name` and its SHA-256, which was found to be the pinned one; WeightsError otherwise."""
     path = find(name, folder)
-    pin = read_pin(name, folder)
-    wanted = pin.sha256 if pin else (catalogue()[name].sha256 if name in catalogue() else "")
+    digest = sha256_of(path)
     if path.parent == shipped_folder():
-        wanted = catalogue()[name].sha256
-    elif not pin:
-        raise WeightsError(f"{path}: was never checked (no {name}.pin.json beside it); import or get it again")
-    if wanted and sha256_of(path) != wanted:
-        raise WeightsError(f"{path}: changed since it was checked; `posetrack weights remove {name}` and get it again")
-    return path
+        wanted = catalogue()[name].sha256 or digest
+    else:
+        pin = read_pin(name, folder)
+        if pin is None:
+            raise WeightsError(f"{path}: was never checked (it has no {name}.pin.json); get or import it again")
+        wanted = pin.sha256
+    if digest != wanted:
+        again = f"`posetrack weights remove {name}` and get it again"
+        raise WeightsError(f"{path}: changed since it was checked; {again}")
+    return path, digest

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from posetrack.errors import WeightsError
 
-__all__ = ["Container", "container", "read_header", "read_metadata", "sha256_of"]
+__all__ = ["Container", "container", "read_header", "read_metadata", "sha256_of", "with_metadata"]
 
 Container = Literal["safetensors", "torch", "onnx"]
 
@@ -85,6 +86,18 @@ def _header_and_end(path: Path) -> tuple[dict[str, object], int]:
         return header, 8 + length + max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         raise WeightsError(f"{path}: its header is truncated or damaged; copy or download it again") from None
+
+
+def with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The safetensors file `content`, which has no metadata, with `metadata` in its header.
+
+    The library itself writes them in another order each time; here equal weights are equal files.
+    """
+    (length,) = struct.unpack("<Q", content[:8])
+    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(content[8 : 8 + length])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + content[8 + length :]
 
 
 def sha256_of(path: Path) -> str:

@@ -13,11 +13,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from posetrack.detector import DetectorArchitecture, build_detector
@@ -26,7 +27,7 @@ from posetrack.pose.network import PoseArchitecture, build_pose_network
 from posetrack.pose.spec import PoseSpec
 from posetrack.weights.cache import read_pin, verify
 from posetrack.weights.catalogue import Kind, catalogue, shipped_folder
-from posetrack.weights.containers import container, read_metadata, sha256_of
+from posetrack.weights.containers import container, read_metadata, sha256_of, with_metadata
 from posetrack.weights.foreign import UNSAID, Overrides, read_foreign
 from posetrack.weights.importers import check_state
 from posetrack.weights.onnx import OnnxHeatmaps, onnx_metadata
@@ -86,9 +87,9 @@ def load_weights(
     if _is_path(name):
         weights = _open(name, Path(name), overrides)
     else:
-        path = verify(name, folder)
+        path, digest = verify(name, folder)
         pin = read_pin(name, folder)
-        weights = _open(name, path, overrides, pin.metadata if pin else {})
+        weights = _open(name, path, overrides, digest, pin.metadata if pin else {})
     if kind and weights.kind != kind:
         words = {"pose": "a pose network", "detector": "a person detector"}
         raise WeightsError(
@@ -104,20 +105,24 @@ def _is_path(name: str) -> bool:
     return Path(name).is_file() or "/" in name or os.sep in name or Path(name).suffix in _SUFFIXES
 
 
-def _open(name: str, path: Path, overrides: Overrides, unsaid: Mapping[str, str] = {}) -> Weights:
-    """The weights at `path`; `unsaid` is the metadata that an imported ONNX file does not carry."""
+def _open(
+    name: str, path: Path, overrides: Overrides, digest: str = "", unsaid: Mapping[str, str] = MappingProxyType({})
+) -> Weights:
+    """The weights at `path`, whose `digest` may be known; `unsaid` is what an ONNX file does not say of itself."""
     packing = container(path)
     if packing == "onnx":
-        return _open_onnx(name, path, dict(unsaid), overrides)
+        metadata = dict(unsaid) or onnx_metadata(OnnxHeatmaps(path), path.name, overrides)
+        kind, architecture = _declared(metadata, path)
+        return Weights(name, path, kind, architecture, {}, metadata, digest or sha256_of(path))
     if packing == "safetensors":
-        return _open_own(name, path)
+        return _open_own(name, path, digest or sha256_of(path))
     foreign = read_foreign(path, overrides)
     check_finite(foreign.state, path)
     digest = foreign.metadata["source_sha256"]
     return Weights(name, path, foreign.kind, foreign.architecture, foreign.state, foreign.metadata, digest)
 
 
-def _open_own(name: str, path: Path) -> Weights:
+def _open_own(name: str, path: Path, digest: str) -> Weights:
     metadata = read_metadata(path)
     kind, architecture = _declared(metadata, path)
     try:
@@ -127,13 +132,7 @@ def _open_own(name: str, path: Path) -> Weights:
     check_state(state, architecture, str(path))
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     check_finite(state, path)
-    return Weights(name, path, kind, architecture, state, metadata, sha256_of(path))
-
-
-def _open_onnx(name: str, path: Path, unsaid: dict[str, str], overrides: Overrides) -> Weights:
-    metadata = unsaid or onnx_metadata(OnnxHeatmaps(path), path.name, overrides)
-    kind, architecture = _declared(metadata, path)
-    return Weights(name, path, kind, architecture, {}, metadata, sha256_of(path))
+    return Weights(name, path, kind, architecture, state, metadata, digest)
 
 
 def _declared(metadata: Mapping[str, str], path: Path) -> tuple[Kind, PoseArchitecture | DetectorArchitecture]:
@@ -196,12 +195,14 @@ def save_weights(
     }
     check_finite(plain, path)
     _declared(metadata, path)
+    content = with_metadata(save(plain), metadata)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             temporary = Path(folder) / path.name
-            save_file(plain, temporary, dict(sorted(metadata.items())))
-            with temporary.open("rb") as file:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None

@@ -74,9 +74,10 @@ def read_foreign(path: Path, overrides: Overrides = UNSAID, entry: Entry | None 
     called = called or path.name
     imported = import_state(open_checkpoint(path), where=str(path))
     digest = sha256_of(path)
+    if entry and not _fits(imported, entry):
+        raise WeightsError(f"{path}: holds {_body(imported)}, which {entry.name} is not; get the right file")
     entry = entry or recognise_entry(called, digest)
-    if entry and entry.kind != imported.kind:
-        raise WeightsError(f"{path}: holds a {imported.kind}, while {entry.name} is a {entry.kind}")
+    entry = entry if entry and _fits(imported, entry) else None
     metadata = {"kind": imported.kind, "source_file": called, "source_sha256": digest}
     if entry:
         metadata |= {"source": entry.source, "licence": entry.licence, "training_data": entry.training_data}
@@ -100,6 +101,18 @@ def recognise_entry(called: str, sha256: str) -> Entry | None:
     by_hash = (entry for entry in entries if entry.sha256 and sha256.startswith(entry.sha256))
     by_name = (entry for entry in entries if not entry.sha256 and not entry.shipped and entry.file == called)
     return next(by_hash, None) or next(by_name, None)
+
+
+def _body(imported: Imported) -> str:
+    """The name of the network: the pose network's body, or the detector."""
+    architecture = imported.architecture
+    return architecture.body if isinstance(architecture, PoseArchitecture) else architecture.name
+
+
+def _fits(imported: Imported, entry: Entry) -> bool:
+    """Whether the network is that of `entry`; the two MobileNetV3 detectors cannot be told apart by it."""
+    wanted = str(entry.architecture.get("body") or entry.architecture.get("name"))
+    return imported.kind == entry.kind and _body(imported) == wanted.replace("_320", "")
 
 
 def _detector(architecture: DetectorArchitecture, entry: Entry | None, called: str) -> DetectorArchitecture:

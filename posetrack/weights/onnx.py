@@ -139,12 +139,10 @@ def onnx_metadata(network: OnnxHeatmaps, called: str, overrides: Overrides = UNS
     if "height" not in record or "width" not in record:
         raise WeightsError(f"{network.path}: nothing tells the size of its pictures; import it with --size 256x192")
     joints = network.joints(record["height"], record["width"])
-    skeleton = overrides.skeleton or said.get("skeleton")
-    architecture = json.dumps(asdict(PoseArchitecture("onnx", joints)))
-    return {
-        "kind": "pose", "architecture": architecture, "source_file": called, **said,
-        "input": json.dumps(record), "skeleton": skeleton_of(joints, called, network.path, skeleton),
-    }  # fmt: skip
+    skeleton = skeleton_of(joints, called, network.path, overrides.skeleton or said.get("skeleton"))
+    unsaid = {"kind": "pose", "source_file": called}
+    unsaid["architecture"] = json.dumps(asdict(PoseArchitecture("onnx", joints)))
+    return {**(said or unsaid), "input": json.dumps(record), "skeleton": skeleton}
 
 
 def export_onnx(network: nn.Module, metadata: Mapping[str, str], path: Path) -> float:

@@ -46,7 +46,7 @@ def test_a_download_lies_under_its_name_and_is_pinned(mirror, home):
     pin = cache.read_pin(NAME)
     assert pin is not None
     assert (pin.source_file, pin.source_size, len(pin.source_sha256)) == (FILE, len(CONTENT), 64)
-    assert cache.verify(NAME) == path
+    assert cache.verify(NAME) == (path, pin.sha256)
 
 
 def test_what_is_there_is_not_asked_for_again(mirror):

@@ -24,7 +24,7 @@ def made(seed: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     annotations, results = [], []
     for image in range(1, 13):
         for _ in range(int(random.integers(0, 5))):
-            x, y, w, h = (random.uniform(0, 300, 4) + [0, 0, 20, 40]).round(1).tolist()
+            x, y, w, h = (random.uniform(0, 300, 4) + np.array([0, 0, 20, 40])).round(1).tolist()
             joints = random.uniform(0, 1, (17, 2)) * [w, h] + [x, y]
             flags = random.integers(0, 3, 17) * (random.random() > 0.15)
             points = np.column_stack([joints * (flags > 0)[:, None], flags])

@@ -147,7 +147,7 @@ def test_places_that_are_not_there(files: tuple[Path, Path], tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no prediction for seq.json; name it seq.json"):
         load_poses(tmp_path / "empty", files[1])
-    with pytest.raises(InputError, match="no \\*.json in this folder"):
+    with pytest.raises(InputError, match=r"no \*.json in this folder"):
         load_poses(files[0], tmp_path / "empty")
     write(files[1].parent / "second.json", json.loads(files[1].read_text()))
     with pytest.raises(InputError, match="one file for 2 of truth"):
@@ -201,7 +201,7 @@ def test_layouts_of_box_folders(tmp_path: Path) -> None:
     write(tmp_path / "truth" / "A" / "gt" / "gt.txt", MOT)
     write(tmp_path / "truth" / "B" / "gt.txt", MOT)
     write(tmp_path / "pred" / "A.txt", MOT)
-    with pytest.raises(InputError, match="no prediction for B; name it B.txt"):
+    with pytest.raises(InputError, match=r"no prediction for B; name it B.txt"):
         load_boxes(tmp_path / "pred", tmp_path / "truth")
     write(tmp_path / "pred" / "B" / "test.txt", MOT)
     assert [pair.name for pair in load_boxes(tmp_path / "pred", tmp_path / "truth").pairs] == ["A", "B"]

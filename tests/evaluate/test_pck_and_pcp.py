@@ -124,6 +124,6 @@ def test_points_in_polygons(polygon: np.ndarray, point: tuple[float, float], ins
 
 
 def test_any_polygon_will_do() -> None:
-    assert inside_any(np.array([[[5.0, 5], [25, 5], [15, 5]]]), [SQUARE, SQUARE + [20, 0]]).tolist() == [
+    assert inside_any(np.array([[[5.0, 5], [25, 5], [15, 5]]]), [SQUARE, SQUARE + np.array([20, 0])]).tolist() == [
         [True, True, False]
     ]

@@ -96,7 +96,8 @@ def test_dropping_a_person_costs(seed: int) -> None:
 @given(seeds)
 def test_a_false_person_costs(seed: int) -> None:
     truth = walking(frames=5, people=3, seed=seed)
-    stranger = replace(truth, keypoints=truth.keypoints + [0, 5000], boxes=truth.boxes + [0, 5000, 0, 5000])
+    down = np.array([0, 5000])
+    stranger = replace(truth, keypoints=truth.keypoints + down, boxes=truth.boxes + np.tile(down, 2))
     both = People(*(np.concatenate([getattr(p, n) for p in (truth, stranger)]) for n in truth.__dataclass_fields__))
     both = replace(both, id=both.id + 10 * (both.keypoints[:, 0, 1] > 4000))
     both = both[np.argsort(both.frame, kind="stable")]

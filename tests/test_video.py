@@ -116,6 +116,31 @@ def test_rotations_and_flips_of_the_container_are_undone(name: str, tmp_path: Pa
     assert (video.info.rotation, video.info.mirrored) == (degrees, mirrored)
 
 
+@pytest.mark.parametrize(("matrix", "red", "blue"), [(1, 0.2126, 0.0722), (6, 0.299, 0.114), (2, 0.299, 0.114)])
+@pytest.mark.parametrize("full", [False, True])
+def test_colours_are_read_as_the_file_says(matrix: int, red: float, blue: float, full: bool, tmp_path: Path) -> None:
+    y, u, v = 100, 90, 170
+    path = tmp_path / "colours.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if full else 1
+        frame = av.VideoFrame(64, 48, "yuv420p")
+        for plane, level in zip(frame.planes, (y, u, v), strict=True):
+            plane.update(bytes([level]) * plane.buffer_size)
+        frame.colorspace, frame.color_range, frame.pts = matrix, 2 if full else 1, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    # ITU-R BT.709 and BT.601: y = red r + (1 - red - blue) g + blue b, with 219 and 224 levels unless it is full
+    luma = y / 255 if full else (y - 16) / 219
+    r = luma + 2 * (1 - red) * (v - 128) / (255 if full else 224)
+    b = luma + 2 * (1 - blue) * (u - 128) / (255 if full else 224)
+    g = (luma - red * r - blue * b) / (1 - red - blue)
+    with open_video(path) as video:
+        pixel = next(iter(video)).image[20, 30]
+    np.testing.assert_allclose(pixel, 255 * np.array([r, g, b]), atol=3)
+
+
 def test_edit_lists_are_kept(tmp_path: Path) -> None:
     whole = make_clip(tmp_path / "whole.mp4", 10, options={"bf": "0"})
     cut = tmp_path / "cut.mp4"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +13,7 @@ from posetrack.cli.options import GroupedCommand, grouped
 
 if TYPE_CHECKING:
     from posetrack.pose.network import PoseArchitecture
+    from posetrack.train.detector import DetectorRecipe
     from posetrack.train.loop import LoopSettings
     from posetrack.train.pose import PoseRecipe
 
@@ -124,6 +126,67 @@ def pose(output: Path | None, data: tuple[tuple[Path, float], ...], **options: A
         network, learned, best = network_of(output / ("best.pt" if options["val"] else "last.pt"))
         export(network, learned, options["export"], best)
     _report(figures)
+
+
+@train.command(cls=GroupedCommand)
+@_loop_options(rate=1e-3, batch=6)
+@grouped("Data", "--machine-labels", type=click.Path(path_type=Path),
+         help="Zip of boxes/NAME.json with people whom NAME.zip leaves out, found by another network.")
+@grouped("Data", "--weight", "weights", multiple=True, type=_share, metavar="NAME=W",
+         help="How much more often than others the pictures of a shard, or of a set in it, are drawn.")
+@grouped("Output", "--preview", type=click.Path(path_type=Path), help="Only write a picture of scenes and boxes here.")
+@grouped("Network", "--architecture", default="fasterrcnn_cspnet_pan",
+         help="A light one (also fasterrcnn_mobilenet_v2_fpn), or one of torchvision's Faster R-CNNs.")
+@grouped("Network", "--size", default="416x704", help="Short x long side of the light ones' input.")
+@grouped("Network", "--start", default="", show_default=False, metavar="FILE",
+         help="Begin with what fits of these weights: a detector, a body, a pose network.")
+@grouped("Network", "--frozen", type=click.IntRange(0), default=4, help="First modules of a light body that stay.")
+@grouped("Network", "--old-rate", type=click.FloatRange(0), default=0.2, help="Share of the rate of what fitted.")
+@grouped("Loss", "--regions", type=click.IntRange(4), default=48, help="Proposals a picture that the box head sees.")
+@grouped("Loss", "--mosaic", type=click.FloatRange(0, 1), default=0.4, help="Share of pictures made of four.")
+def detector(output: Path | None, data: tuple[tuple[Path, float], ...], **options: Any) -> None:
+    """Train a detector on DATA: zip shards, folders or COCO JSON files, each perhaps with =WEIGHT of its pictures."""
+    from posetrack.train.detector import export as export_detector
+    from posetrack.train.detector import network_of, preview, train_detector
+
+    _set_threads(options["threads"])
+    recipe = _detector_recipe(options)
+    if options["preview"]:
+        preview(data, recipe, options["preview"], machine=options["machine_labels"], seed=options["seed"])
+        return
+    if output is None:
+        raise click.UsageError("give -o, the folder of the run (or --preview)")
+    figures = train_detector(
+        data, output, recipe, _loop_settings(options), truth=options["val"], machine=options["machine_labels"],
+        resume=options["resume"], say=_say,
+    )  # fmt: skip
+    if options["export"]:
+        learner, best = network_of(output / ("best.pt" if options["val"] else "last.pt"))
+        export_detector(learner, recipe, options["export"], best)
+    _report(figures)
+
+
+def _detector_recipe(options: dict[str, Any]) -> DetectorRecipe:
+    from posetrack.detector import CSP, LIGHT, DetectorArchitecture
+    from posetrack.train.detector import SHIPPED, DetectorRecipe
+    from posetrack.train.scenes import SceneSettings
+
+    short, long = _numbers(options["size"], "x", "--size", 2)
+    name = options["architecture"]
+    light = {CSP: SHIPPED, LIGHT: DetectorArchitecture()}
+    try:
+        if name in light:
+            architecture = replace(light[name], min_size=short, max_size=long)
+        else:
+            architecture = DetectorArchitecture(name, classes=2)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return DetectorRecipe(
+        architecture, SceneSettings(short, short, long, mosaic=options["mosaic"]), options["batch"], options["start"],
+        options["frozen"], options["old_rate"], options["regions"],
+        {str(path): weight for path, weight in options["weights"]},
+        options["training_data"], options["licence"], Path(options["start"]).name,
+    )  # fmt: skip
 
 
 def _pose_recipe(options: dict[str, Any]) -> PoseRecipe:

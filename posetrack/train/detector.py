@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from posetrack.cspnet import CspPyramid
 from posetrack.detector import CSP, Detector, DetectorArchitecture, build_detector
-from posetrack.errors import WeightsError
+from posetrack.errors import OutputError, WeightsError
 from posetrack.train.data import Shard
 from posetrack.train.detector_network import LearningDetector
 from posetrack.train.loop import LoopSettings, read_checkpoint, run_loop
@@ -28,7 +29,16 @@ from posetrack.train.score_detector import score_detector
 from posetrack.weights.checkpoints import open_checkpoint
 from posetrack.weights.files import save_weights
 
-__all__ = ["SHIPPED", "DetectorRecipe", "DetectorTask", "export", "open_pictures", "train_detector"]
+__all__ = [
+    "SHIPPED",
+    "DetectorRecipe",
+    "DetectorTask",
+    "export",
+    "network_of",
+    "open_pictures",
+    "preview",
+    "train_detector",
+]
 
 SHIPPED = DetectorArchitecture(CSP, min_size=416, max_size=704, pyramid=128, canonical=112, samples=1)
 """The network that ships."""
@@ -205,3 +215,22 @@ def train_detector(
 
     task = DetectorTask(recipe, scenes, judge, settings.seed)
     return run_loop(task, settings, out, resume=resume, say=say)
+
+
+def preview(
+    shards: Sequence[tuple[Path, float]], recipe: DetectorRecipe, path: Path, *,
+    machine: Path | None = None, seed: int = 0,
+) -> None:  # fmt: skip
+    """Write a picture of 24 scenes as training sees them: people's boxes green, ignored regions grey."""
+    scenes, rng = SceneSet(open_pictures(shards, machine, recipe.weights)), np.random.default_rng(seed)
+    shown = []
+    for _ in range(24):
+        count = 4 if rng.random() < recipe.scenes.mosaic else 1
+        scene = compose([scenes.draw(rng) for _ in range(count)], recipe.scenes, rng)
+        for boxes, colour in ((scene.ignored, (150, 150, 150)), (scene.people, (0, 255, 0))):
+            for x1, y1, x2, y2 in np.round(boxes).astype(int).tolist():
+                cv2.rectangle(scene.image, (x1, y1), (x2 - 1, y2 - 1), colour, 2)
+        shown.append(scene.image)
+    rows = [np.concatenate(shown[i : i + 6], 1) for i in range(0, 24, 6)]
+    if not cv2.imwrite(str(path), np.concatenate(rows)[..., ::-1]):
+        raise OutputError(f"{path}: cannot be written; give a .png in a folder that exists")

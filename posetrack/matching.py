@@ -24,6 +24,7 @@ __all__ = [
     "MATCHINGS",
     "SIMILARITIES",
     "JointTerms",
+    "Similarity",
     "best_similarity",
     "greedy_match",
     "hungarian_match",
@@ -92,6 +93,7 @@ def shape_similarity(entry: Queued, poses: Poses, joints: JointTerms) -> Matrix:
 
 
 Similarity = Callable[[Queued, Poses, JointTerms], Matrix]
+"""One entry's people against new poses: (N, M), 0..1."""
 SIMILARITIES: dict[str, tuple[Similarity, int | None]] = {
     "bbox": (_bbox, 1),
     "pose": (_pose, 1),

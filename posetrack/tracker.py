@@ -42,8 +42,13 @@ class TrackerSettings:
 
     `nms_iou` above which of two boxes the worse goes; `oks_nms` the same for poses. `joint_threshold`: joints above
     it count as seen; `hidden_weight` is what others count in the similarity where they have a place. People scoring
-    under `person_threshold` go. `propagation`: whether flow gives boxes. `similarity` and `matching` by name, pairs
-    above `similarity_threshold`; `queue_length` is L_Q, in frames. Raises ValueError for what cannot be.
+    under `person_threshold` go. `propagation`: whether flow gives boxes. `similarity` and `matching` by name; pairs
+    above `similarity_threshold` match, and in a second round, of people left over on both sides, pairs whose
+    `matching.shape_similarity` is above `recovery_threshold` (1: no second round). `motion`: how people are carried
+    where there is no flow. `queue_length` is L_Q, in frames.
+
+    The defaults are chosen by the identity switches on true poses alone (scripts/measure_identities has the table).
+    Raises ValueError for what cannot be.
     """
 
     nms_iou: float = 0.6
@@ -56,6 +61,7 @@ class TrackerSettings:
     similarity_threshold: float = 0.1
     recovery_threshold: float = 0.4
     matching: Literal["greedy", "hungarian"] = "greedy"
+    motion: Literal["velocity", "none"] = "velocity"
     queue_length: int = 10
 
     def __post_init__(self) -> None:
@@ -63,6 +69,8 @@ class TrackerSettings:
             raise ValueError(f"unknown similarity '{self.similarity}'; there are {', '.join(SIMILARITIES)}")
         if self.matching not in MATCHINGS:
             raise ValueError(f"unknown matching '{self.matching}'; there are {', '.join(MATCHINGS)}")
+        if self.motion not in ("velocity", "none"):
+            raise ValueError(f"unknown motion '{self.motion}'; there are velocity, none")
         if self.queue_length < 1:
             raise ValueError(f"the queue holds at least one frame, not {self.queue_length}")
 
@@ -131,11 +139,13 @@ class PoseTracker:
 
     def _carry(self, flow: Floats | None) -> None:
         """Every queued person's joints, one frame on."""
-        if flow is None:
-            moved = [coast(entry) for entry in self.queue]
-        else:
+        if flow is not None:
             latest = latest_velocities(self.queue)
             moved = [propagate(entry, flow, latest) for entry in self.queue]
+        elif self.settings.motion == "velocity":
+            moved = [coast(entry) for entry in self.queue]
+        else:
+            return
         self.queue.clear()
         self.queue.extend(moved)
 
@@ -255,7 +265,7 @@ _Rows = TypeVar("_Rows", Boxes, Poses)
 
 def _in_order(people: _Rows) -> _Rows:
     """`people` by score, then by where they are, so that nothing depends on the order in which they came."""
-    places = people.xyxy if isinstance(people, Boxes) else people.boxes
+    places: Floats = people.xyxy if isinstance(people, Boxes) else people.boxes
     if isinstance(people, Poses):
         joints = people.keypoints.reshape(len(people), np.prod(people.keypoints.shape[1:]))
         places = np.concatenate([places, joints], axis=1)

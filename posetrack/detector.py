@@ -189,6 +189,11 @@ class Detector:
         _check(network)
         self.network = _prepared(network, self.dtype, self.device).to(self.device)
         self.network.roi_heads.score_thresh = threshold
+        mean, std = (
+            torch.tensor(values, device=self.device)[:, None, None]
+            for values in (self.network.transform.image_mean, self.network.transform.image_std)
+        )
+        self._gain, self._offset = 1 / (255 * std), mean / std
 
     def detect(self, images: list[Image]) -> list[Boxes]:
         """People of each image (H, W, 3) uint8 RGB, best score first; the same whatever images come along."""
@@ -221,11 +226,8 @@ class Detector:
         height, width = images[0].shape[:2]
         size = _resized(height, width, transform.min_size[-1], transform.max_size)
         x = _shrunk(images, size, self.device) if self.light else _interpolated(images, size, self.device)
-        mean, std = (
-            torch.tensor(v, device=self.device)[:, None, None] for v in (transform.image_mean, transform.image_std)
-        )
         # both resizing and normalising are affine, so the smaller picture is normalised
-        x = (x / 255 - mean) / std
+        x = x.mul_(self._gain).sub_(self._offset)
         x = functional.pad(x, (0, -size[1] % transform.size_divisible, 0, -size[0] % transform.size_divisible))
         return x.contiguous(memory_format=torch.channels_last), size
 
@@ -237,8 +239,8 @@ def _resized(height: int, width: int, min_size: int, max_size: int) -> tuple[int
 
 
 def _shrunk(images: list[Image], size: tuple[int, int], device: torch.device) -> Tensor:
-    """Images as (N, 3, *size) fp32 of 0..255, averaged where they shrink, linear where they grow."""
-    how = cv2.INTER_AREA if size[0] < images[0].shape[0] else cv2.INTER_LINEAR
+    """Images as (N, 3, *size) fp32 of 0..255, averaged where they shrink to half or less, else linear."""
+    how = cv2.INTER_AREA if 2 * size[0] <= images[0].shape[0] else cv2.INTER_LINEAR
     small = np.stack([cv2.resize(image, size[::-1], interpolation=how) for image in images])
     return torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float()
 

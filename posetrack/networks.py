@@ -27,7 +27,7 @@ class NetworkSettings:
 
     `detector` and `pose` are names or files; `device` is auto, cpu, cuda[:N] or mps; `precision` auto, fp32, bf16 or
     fp16; `score` is the detector's threshold (0.5 is the paper's). `flip_test` averages the mirrored pass; `decode` is
-    quarter or dark, or auto: what suits the weights.
+    quarter or dark, or auto: what suits the weights. `weights_dir` is where fetched ones lie (weights.cache).
     """
 
     detector: str = "detector"
@@ -37,6 +37,7 @@ class NetworkSettings:
     score: float = 0.5
     flip_test: bool = False
     decode: Literal["auto", "quarter", "dark"] = "auto"
+    weights_dir: Path | None = None
 
 
 def find_device(name: str) -> torch.device:
@@ -95,11 +96,12 @@ def load_networks(
     used and DeviceError for a device that isn't there.
     """
     device = find_device(settings.device)
-    weights = load_weights(settings.pose, "pose")
+    weights = load_weights(settings.pose, "pose", settings.weights_dir)
+    precision = "fp32" if weights.path.suffix == ".onnx" else settings.precision  # an ONNX file has its own
     decoding = None if settings.decode == "auto" else settings.decode
     estimator = PoseEstimator(
         cast(Any, build_network(weights)), PoseSpec.from_metadata(weights.metadata, str(weights.path)), device,
-        settings.precision, flip_test=settings.flip_test, decoding=decoding,
+        precision, flip_test=settings.flip_test, decoding=decoding,
     )  # fmt: skip
     said = {
         "pose": _identity(weights), "flip_test": settings.flip_test, "decode": estimator.decoding,
@@ -107,7 +109,7 @@ def load_networks(
     }  # fmt: skip
     if detections is not None:
         return Networks(detections, estimator, threads), said
-    weights = load_weights(settings.detector, "detector")
+    weights = load_weights(settings.detector, "detector", settings.weights_dir)
     detector = Detector(cast(Any, build_network(weights)), device, settings.precision, settings.score)
     said = {"detector": _identity(weights), "detector_score": settings.score, **said}
     return Networks(detector, estimator, threads), said

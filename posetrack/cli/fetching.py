@@ -44,7 +44,8 @@ def offer_download(names: Iterable[str], folder: Path | None = None) -> None:
         if not entry.url:
             raise WeightsError(f"{entry.name} is not on this machine; {how_to_get(entry)}")
     said = " and ".join(f"{entry.name} ({entry.size_mb:.0f} MB)" for entry in absent)
-    command = f"`posetrack weights get {' '.join(entry.name for entry in absent)}`"
+    place = f" --weights-dir {folder}" if folder else ""
+    command = f"`posetrack weights get {' '.join(entry.name for entry in absent)}{place}`"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise WeightsError(f"not on this machine: {said}; get it with {command}")
     if not click.confirm(f"{said} not on this machine. Download now?", default=True, err=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posetrack.cli.fetching import offer_download
 from posetrack.cli.options import GroupedCommand, grouped
 from posetrack.cli.progress import frame_progress
 from posetrack.errors import PosetrackError
@@ -43,6 +44,9 @@ holds them together."""
          help="fast: the shipped networks; balanced, accurate: published ones (posetrack weights list).")
 @grouped("Networks", "--detector", metavar="NAME|FILE", show_default="the preset's", help="The person detector.")
 @grouped("Networks", "--pose", metavar="NAME|FILE", show_default="the preset's", help="The pose network.")
+@grouped("Networks", "--weights-dir", type=click.Path(path_type=Path),
+         show_default="POSETRACK_HOME/weights, or the platform's cache",
+         help="Where fetched and imported networks lie.")
 @grouped("Networks", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
 @grouped("Networks", "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
          help="auto: fp16 on CUDA, bf16 on CPUs that have it, else fp32.")
@@ -127,12 +131,15 @@ def _sight(options: dict[str, Any]) -> tuple[Sight, dict[str, Any]]:
         from posetrack.stored import StoredPoses
 
         return StoredPoses(read_poses(options["poses"])), {"poses": options["poses"].name}
-    from posetrack.networks import NetworkSettings, load_networks
     from posetrack.weights.presets import PRESETS
 
     preset = PRESETS[options["preset"]]
+    pose, detector = options["pose"] or preset.pose, options["detector"] or preset.detector
+    offer_download([pose] if options["detections"] else [detector, pose], options["weights_dir"])
+    from posetrack.networks import NetworkSettings, load_networks
+
     settings = NetworkSettings(
-        detector=options["detector"] or preset.detector, pose=options["pose"] or preset.pose,
+        detector=detector, pose=pose, weights_dir=options["weights_dir"],
         device=options["device"], precision=options["precision"], score=options["detector_score"],
         flip_test=preset.flip_test if options["flip_test"] is None else options["flip_test"], decode=options["decode"],
     )  # fmt: skip

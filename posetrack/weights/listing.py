@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from posetrack.errors import WeightsError
 from posetrack.weights.cache import cached, known_names, read_pin
 from posetrack.weights.catalogue import Entry, Kind, catalogue, shipped_folder
 from posetrack.weights.containers import read_header, read_metadata
@@ -46,16 +47,21 @@ def _told_by_file(entry: Entry) -> Entry:
 
 
 def _own(folder: Path | None) -> Iterator[Entry]:
-    """What the user imported under names of their own."""
+    """What the user imported under names of their own; damaged files among them are listed as such."""
     for name in known_names(folder):
-        path, pin = cached(name, folder), read_pin(name, folder)
+        path = cached(name, folder)
         if name in catalogue() or path is None:
             continue
-        metadata = read_metadata(path) if path.suffix == ".safetensors" else (pin.metadata if pin else {})
-        source = f"imported {pin.source_file}" if pin else "unchecked"
-        kind: Kind = "detector" if metadata.get("kind") == "detector" else "pose"
-        entry = Entry(name, kind, "imported", path.name, {}, {}, metadata.get("licence", ""), source)
-        yield _described(entry, path, metadata)
+        entry = Entry(name, "pose", "imported", path.name, {}, {}, "", "damaged")
+        try:
+            pin = read_pin(name, folder)
+            metadata = read_metadata(path) if path.suffix == ".safetensors" else (pin.metadata if pin else {})
+            kind: Kind = "detector" if metadata.get("kind") == "detector" else "pose"
+            source = f"imported {pin.source_file}" if pin else "unchecked"
+            entry = replace(entry, kind=kind, licence=metadata.get("licence", ""), source=source)
+            yield _described(entry, path, metadata)
+        except WeightsError:
+            yield entry
 
 
 def _described(entry: Entry, path: Path, metadata: Mapping[str, str]) -> Entry:

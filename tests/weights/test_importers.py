@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posetrack.detector import DETECTORS, DetectorArchitecture, build_detector
+from posetrack.detector import DetectorArchitecture, build_detector
 from posetrack.errors import WeightsError
 from posetrack.pose.network import PoseArchitecture, build_pose_network
+from posetrack.weights.catalogue import catalogue
 from posetrack.weights.importers import import_state, recognise_detector, recognise_pose
 
 
@@ -145,7 +146,7 @@ def test_other_networks_are_refused_with_what_can_be_done(state, said):
         import_state(state)
 
 
-TORCHVISION = DETECTORS[1:]
+TORCHVISION = [entry.name for entry in catalogue().values() if entry.layout == "torchvision"]
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

@@ -39,9 +39,9 @@ class PoseEstimator:
     compared, is always fp32, and TF32 is off. `flip_test` averages with the mirrored crops. `decoding` is a
     name of posetrack.pose.heatmap.DECODERS; None takes 'dark' where the network is unbiased, else 'quarter'.
 
-    `batch` crops go through the network at a time. With packed convolutions (see pack_convolutions) a pose
-    depends on its image and box alone. Without them oneDNN sums in another order for another number of crops,
-    and the last bits of fp32 heatmaps depend on how many people are estimated together.
+    `batch` crops go through the network at a time. On the CPU, with one thread an op (posetrack.cores), packed
+    convolutions (posetrack.packed) make the bits of a pose depend on its image and box alone. Where they are not to
+    be had, and on GPUs, the last bits also depend on how many people are estimated together.
 
     WeightsError where weights or heatmaps are not finite numbers.
     """

@@ -83,7 +83,7 @@ def train() -> None:
 
 
 @train.command(cls=GroupedCommand)
-@_loop_options(rate=1.5e-3, batch=32)
+@_loop_options(rate=1.05e-3, batch=16)
 @grouped("Data", "--machine-labels", type=click.Path(path_type=Path),
          help="Zip of joints/NAME.json with joints that another network made for the boxes or people of NAME.")
 @grouped("Data", "--cache", type=click.Path(path_type=Path), help="Keep the people cut out in this folder.")
@@ -101,7 +101,10 @@ def train() -> None:
          help="Weight of a joint's pixels over the others'; 0 is the paper's loss.")
 @grouped("Loss", "--teacher", metavar="NAME|FILE", help="A pose network whose heatmaps are learned as well.")
 @grouped("Loss", "--distill", type=click.FloatRange(0), default=1.0, help="Weight of the teacher's heatmaps.")
-@grouped("Loss", "--augment/--no-augment", default=True, help="Scale, turn, flip, colour, hide.")
+@grouped("Loss", "--location", type=click.FloatRange(0), default=0.001,
+         help="Weight of the cross entropy of where the joint is; 0 in the paper.")
+@grouped("Data", "--augment", type=click.FloatRange(0), default=1.0,
+         help="How far crops are scaled, turned, coloured, hidden; 0: not at all, 1.4 for long runs.")
 def pose(output: Path | None, data: tuple[tuple[Path, float], ...], **options: Any) -> None:
     """Train a pose network on DATA: zip shards, folders or COCO JSON files, each perhaps with =SHARE of the draw."""
     from posetrack.train.pose import export, network_of, train_pose
@@ -200,17 +203,18 @@ def _pose_recipe(options: dict[str, Any]) -> PoseRecipe:
         # ImageNet's, which every published ResNet wants
         constants = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
     try:
-        return PoseRecipe(
+        recipe = PoseRecipe(
             _architecture(options), height, width, options["batch"], options["start"], options["frozen"],
-            options["body_rate"] if light else 1.0, options["foreground"],
-            distill=options["distill"] if options["teacher"] else 0.0,
-            augmentation=Augmentation() if options["augment"] else Augmentation.none(),
+            options["body_rate"] if light else 1.0, options["foreground"], options["location"],
+            options["distill"] if options["teacher"] else 0.0, Augmentation().times(options["augment"]),
             training_data=options["training_data"], licence=options["licence"],
             started_from=Path(options["start"]).name,
             **constants,
         )  # fmt: skip
+        assert recipe.spec  # which checks the size
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    return recipe
 
 
 def _architecture(options: dict[str, Any]) -> PoseArchitecture:

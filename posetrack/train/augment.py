@@ -6,7 +6,7 @@ size. Every function takes the generator that decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
@@ -22,23 +22,33 @@ UPPER = tuple(range(11))
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training strays from the label; probabilities and ranges. `Augmentation.none()` is the plain crop."""
+    """How far training strays from the label.
 
-    scale: float = 0.3
-    rotation: float = 35.0
-    rotation_probability: float = 0.6
+    `scale` and `rotation` (degrees) are deviations, clipped as the reference does (REFERENCE 2.8); `jitter` is that of
+    each side of the box, in box sides; the others are probabilities. The defaults are for short runs.
+    """
+
+    scale: float = 0.25
+    rotation: float = 25.0
+    rotation_probability: float = 0.5
     flip: float = 0.5
-    half_body: float = 0.25
-    jitter: float = 0.05
-    colour: float = 0.8
-    blur: float = 0.1
-    low_resolution: float = 0.1
-    occlusion: float = 0.3
+    half_body: float = 0.2
+    jitter: float = 0.04
+    colour: float = 0.7
+    blur: float = 0.07
+    low_resolution: float = 0.07
+    occlusion: float = 0.15
+
+    def times(self, strength: float) -> Augmentation:
+        """The same, so many times as strong; with 0 nothing at all changes, else the flip stays."""
+        values = {name: min(value * strength, 1.0) for name, value in asdict(self).items()}
+        values |= {"rotation": self.rotation * strength, "flip": self.flip if strength else 0.0}
+        return Augmentation(**values)
 
     @classmethod
     def none(cls) -> Augmentation:
         """No change at all."""
-        return cls(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        return cls().times(0)
 
 
 @dataclass(frozen=True)

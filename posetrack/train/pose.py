@@ -53,12 +53,12 @@ class PoseRecipe:
     architecture: PoseArchitecture = LIGHT
     height: int = 192
     width: int = 128
-    batch: int = 32
+    batch: int = 16
     start: str = ""
     frozen: int = 4
     body_factor: float = 0.3
     foreground: float = 4.0
-    location: float = 0.0
+    location: float = 0.001
     distill: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)

@@ -72,6 +72,15 @@ def test_the_label_follows_its_pixel(seed):
     np.testing.assert_allclose(joints[seen[0], :2], middle, atol=0.3)
 
 
+def test_strength():
+    plain = Augmentation()
+    assert plain.times(1) == plain
+    assert plain.times(0) == NONE
+    assert set(NONE.__dict__.values()) == {0}
+    strong = plain.times(2)
+    assert (strong.rotation, strong.flip, strong.colour) == (2 * plain.rotation, plain.flip, 1.0)
+
+
 def test_the_generator_alone_decides():
     looks = [look(np.random.default_rng(5), _dot(90, 120), 0, SIZE, Augmentation()) for _ in range(2)]
     assert np.array_equal(looks[0][0], looks[1][0])

@@ -220,7 +220,7 @@ def overfitted(tmp_path_factory, drawn):
     """Eight drawn people learned by heart."""
     out = tmp_path_factory.mktemp("run")
     recipe = PoseRecipe(height=128, width=96, batch=8, augmentation=Augmentation.none(), training_data="drawn people")
-    settings = LoopSettings(steps=140, rate=2e-3, warmup=20, average=0.9, validate_every=70, save_every=1000)
+    settings = LoopSettings(steps=200, rate=2e-3, warmup=20, average=0.9, validate_every=200, save_every=1000)
     figures = train_pose([(drawn, 0)], out, recipe, settings, truth=drawn, say=lambda line: None)
     return out, figures
 

@@ -59,6 +59,8 @@ PARTS = (
     Part("no second round", {"recovery_threshold": 1.0}),
     Part("second round from 0.3", {"recovery_threshold": 0.3}),
     Part("second round from 0.5", {"recovery_threshold": 0.5}),
+    Part("older entries count as much", stands_in=((matching, "AGEING", 0.0),)),
+    Part("older entries count less, 0.4 a frame", stands_in=((matching, "AGEING", 0.4),)),
     Part("no velocity", {"motion": "none"}),
     Part("no velocity, no second round", {"motion": "none", "recovery_threshold": 1.0}),
     Part("velocity not smoothed", stands_in=((propagation, "SMOOTHING", 1.0),)),

@@ -75,11 +75,17 @@ def test_similarities(name: str, least: float, most: float, older: float | None)
     assert older is None or similarity[1, 1] == pytest.approx(older)
 
 
-def test_an_id_is_as_similar_as_its_best_entry() -> None:
-    queue = [queued([7], poses((400, 400))), queued([7], poses((1, 0)))]
-    ids, similarity = best_similarity(SIMILARITIES["multi-flow"][0], queue, poses((0, 0)), JOINTS)
-    assert ids.tolist() == [7]
-    assert similarity[0, 0] > 0.9
+def test_an_id_is_as_similar_as_its_best_entry_older_ones_counting_less() -> None:
+    far, here, nobody = queued([7], poses((400, 400))), queued([7], poses((0, 0))), queued([], poses())
+    for queue, expected in (
+        ([here, far], 1),
+        ([nobody, nobody, here, far], 1),
+        ([far, here], 0.8),
+        ([far, nobody, here], 0.64),
+    ):
+        ids, similarity = best_similarity(SIMILARITIES["multi-flow"][0], queue, poses((0, 0)), JOINTS)
+        assert ids.tolist() == [7]
+        assert similarity[0, 0] == pytest.approx(expected)
 
 
 def test_joints_count_by_what_is_known_of_them() -> None:

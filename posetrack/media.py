@@ -1,5 +1,4 @@
-"""Video files and URLs, decoded by FFmpeg: their pictures upright, with presentation times that always
-grow."""
+"""Video files and URLs, decoded by FFmpeg: upright pictures with presentation times that always grow."""
 
 from __future__ import annotations
 
@@ -105,9 +104,11 @@ class MediaSource:
     def _conclude(self, end: float, damaged: int, resized: bool) -> None:
         """Warnings that only the whole file justifies."""
         name = self._container.name
-        if self._damaged or damaged:
-            self.warnings.append(f"{name}: {self._damaged + damaged} damaged places; what decodes around them is used")
-        promised = self.info.duration
+        damaged += self._damaged
+        if damaged:
+            places = "place" if damaged == 1 else "places"
+            self.warnings.append(f"{name}: damaged in {damaged} {places}; what decodes around them is used")
+        promised = _picture_duration(self._stream) or (None if self.info.has_audio else self.info.duration)
         if promised is not None and end < promised - max(0.5, 2 / self.info.fps):
             self.warnings.append(f"{name}: the pictures end at {end:.2f} s of {promised:.2f} s; is the file cut short?")
         if resized:
@@ -120,8 +121,9 @@ class _Clock:
     """Presentation times of decoded frames, strictly increasing.
 
     AVI stores no presentation times: FFmpeg numbers its pictures in coding order, wrong where there are
-    B-frames, so there the decoding times, which do grow, are taken. A frame without a time, or with one that
-    does not grow, follows the one before it at the nominal rate.
+    B-frames, so there the decoding times, which do grow, are taken. A frame without a time follows the one
+    before it at the nominal rate; so does one whose time falls far back, as where recordings were joined, and
+    from there on all times are shifted. One that falls back a little comes half a frame after the one before.
     """
 
     def __init__(self, container: Any, stream: VideoStream, fps: float) -> None:
@@ -139,8 +141,13 @@ class _Clock:
         time = None if ticks is None else float(ticks * self._base - self._start)
         if self._last is None:
             time = time or 0.0
-        elif time is None or time <= self._last:
+        elif time is None:
             time = self._last + self._nominal
+        elif time < self._last - 2 * self._nominal:
+            self._start -= Fraction(self._last + self._nominal - time)
+            time = self._last + self._nominal
+        elif time <= self._last:
+            time = self._last + self._nominal / 2
         self._last = time
         return time, float(frame.duration * self._base) if frame.duration else self._nominal
 
@@ -179,7 +186,9 @@ def _picture_stream(path: str, container: Any) -> VideoStream:
 
 def _describe(path: str, container: Any, stream: VideoStream, first: VideoFrame, matrix: Matrix) -> VideoInfo:
     fps = _nominal_rate(stream)
-    duration = _duration(container, stream)
+    duration = _picture_duration(stream)
+    if duration is None and container.duration:
+        duration = container.duration / av.time_base
     frames = stream.frames or None
     if duration is not None:
         shown = max(1, round(duration * float(stream.average_rate or fps)))
@@ -212,19 +221,18 @@ def _nominal_rate(stream: VideoStream) -> float:
     return average or PICTURES_PER_SECOND
 
 
-def _duration(container: Any, stream: VideoStream) -> float | None:
-    """Seconds of picture that the file promises: the stream's, else its tag (Matroska), else the file's."""
+def _picture_duration(stream: VideoStream) -> float | None:
+    """Seconds of picture that the file promises: the stream's, else its tag's (Matroska)."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     tag = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
     if tag:
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
-    return container.duration / av.time_base if container.duration else None
+    return None
 
 
 def has_variable_rate(path: str) -> bool:
-    """Whether the first 300 frames of a video file are apart by more than a tick or a millisecond's
-    difference.
+    """Whether the first 300 frames of a video file are unevenly apart, by more than a tick and a millisecond.
 
     Raises InputError as `MediaSource` does.
     """

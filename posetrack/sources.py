@@ -11,7 +11,7 @@ import re
 import threading
 import time as clock
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -190,7 +190,7 @@ class LiveSource:
     """
 
     def __init__(self, source: RawSource) -> None:
-        self.info, self.warnings = source.info, source.warnings
+        self.info, self.warnings = replace(source.info, kind="live"), source.warnings
         self._source = source
         self._changed = threading.Condition()
         self._newest: Raw | None = None

@@ -67,7 +67,7 @@ class VideoWriter:
         self.last_frame_ends: float | None = None
         self._size = (width, height)
         self._audio_from, self._start, self._end = audio_from, start, end
-        self._rate = Fraction(fps).limit_denominator(1001)
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._base = Fraction(1, self._rate.numerator * math.ceil(90000 / self._rate.numerator))
         self._part = self.path.with_name(f".{self.path.name}.part")
         self._origin = 0.0
@@ -86,8 +86,8 @@ class VideoWriter:
         end: float | None = None,
         stride: int = 1,
     ) -> VideoWriter:
-        """A writer with the size, rate, pixel aspect and sound of the video that `info` tells of."""
-        sound = info.path if info.has_audio else None
+        """A writer with the size, rate, pixel aspect and sound of the video (not the live one) of `info`."""
+        sound = info.path if info.has_audio and info.kind == "file" else None
         return cls(
             path, info.width, info.height, info.fps / stride, sound, overwrite,
             start=start, end=end, pixel_aspect=info.pixel_aspect,
@@ -144,11 +144,10 @@ class VideoWriter:
             raise OutputError(f"{self.path}: videos are written as .mp4 or .mov; name it so")
         if self.path.exists() and not overwrite:
             raise OutputError(f"{self.path}: exists already; --overwrite replaces it, --output names another place")
+        options = {"movflags": "+faststart"}
         with self._told():
             self._part.touch()  # FFmpeg opens its files late; what cannot be written is to be told early
-            self._container: Any = av.open(
-                str(self._part), "w", format=form, container_options={"movflags": "+faststart"}
-            )
+            self._container: Any = av.open(str(self._part), "w", format=form, container_options=options)
             self._stream = self._add_video(pixel_aspect)
 
     def _add_video(self, pixel_aspect: Fraction) -> Any:
@@ -162,12 +161,8 @@ class VideoWriter:
         context.time_base = stream.time_base = self._base
         context.sample_aspect_ratio = pixel_aspect.limit_denominator(255)
         context.gop_size = max(12, round(2 * self._rate))  # a key frame each two seconds, so that seeking is quick
-        context.color_range, context.colorspace, context.color_primaries, context.color_trc = (
-            1,
-            1,
-            1,
-            1,
-        )  # BT.709
+        context.color_range = 1  # limited, as players expect it
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
         return stream
 
     def _begin(self, time: float) -> None:

@@ -73,9 +73,10 @@ def posetrack18(people: People, frames: int, **extra: Any) -> dict[str, Any]:
         for f in range(frames)
     ]
     annotations = []
+    present = people.present
     for row in range(len(people)):
         x1, y1, x2, y2 = people.boxes[row].tolist()
-        seen = people.present[row]
+        seen = present[row]
         points: NDArray[np.float64] = np.column_stack([np.nan_to_num(people.keypoints[row]), seen])
         annotations.append(
             {

@@ -36,6 +36,7 @@ from posetrack.backbone import MOBILENET_CHANNELS, MOBILENET_LEVELS, MobileNetBo
 from posetrack.cspnet import CspPyramid
 from posetrack.errors import DeviceError, WeightsError
 from posetrack.fused import can_fuse, fuse_activations
+from posetrack.packed import pack_convolutions
 from posetrack.pose.network import fold_batch_norms
 from posetrack.types import Boxes, Image
 
@@ -187,7 +188,7 @@ class Detector:
         self.light = isinstance(network.backbone, (PyramidMobileNet, CspPyramid))
         self.batch = 1 if self.device.type == "cpu" else 8
         _check(network)
-        self.network = _prepared(network, self.dtype, self.device).to(self.device)
+        self.network = _prepared(network, self.dtype, self.device, self.light).to(self.device)
         self.network.roi_heads.score_thresh = threshold
         mean, std = (
             torch.tensor(values, device=self.device)[:, None, None]
@@ -286,17 +287,21 @@ def _cast(values: Any, dtype: torch.dtype) -> Any:
     return type(values)(_cast(value, dtype) for value in values)
 
 
-def _prepared(network: FasterRCNN, dtype: torch.dtype, device: torch.device) -> FasterRCNN:
+def _prepared(network: FasterRCNN, dtype: torch.dtype, device: torch.device, light: bool) -> FasterRCNN:
     """The network for inference: no keypoint head, batch norms folded, channels last, heavy parts in `dtype`."""
     network.roi_heads.keypoint_roi_pool = None
     fold_batch_norms(network)
-    if device.type == "cpu" and can_fuse(dtype):
-        fuse_activations(network)
     network.to(memory_format=torch.channels_last)
-    if dtype != torch.float32:
-        network.backbone = _Reduced(network.backbone, dtype)
-        network.rpn.head = _Reduced(network.rpn.head, dtype)
-        network.roi_heads.box_head = _Reduced(network.roi_heads.box_head, dtype)
+    parts = [(network, "backbone"), (network.rpn, "head"), (network.roi_heads, "box_head")]
+    for parent, name in parts if dtype != torch.float32 else []:
+        setattr(parent, name, _Reduced(getattr(parent, name), dtype))
+    if device.type == "cpu" and can_fuse(dtype):
+        if light:
+            # laid out for pictures of 4:3; others give the same values
+            short = network.transform.min_size[-1]
+            example = torch.zeros(1, 3, -(-short // 32) * 32, -(-short // 24) * 32)
+            pack_convolutions(network.backbone, example.contiguous(memory_format=torch.channels_last))
+        fuse_activations(network)
     return network.requires_grad_(False)
 
 

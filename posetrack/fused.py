@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["RELU6", "FusedConv2d", "can_fuse", "conv_activation", "fuse_activations"]
+__all__ = ["RELU6", "Activation", "FusedConv2d", "activation_of", "can_fuse", "conv_activation", "fuse_activations"]
 
 Activation = tuple[str, list[float]]
 """oneDNN's name of an activation and its arguments."""
@@ -23,7 +23,8 @@ Activation = tuple[str, list[float]]
 RELU6: Activation = ("hardtanh", [0.0, 6.0])
 
 
-def _activation(module: nn.Module | None) -> Activation | None:
+def activation_of(module: nn.Module | None) -> Activation | None:
+    """How oneDNN calls `module`; None where it has no such activation."""
     if isinstance(module, nn.ReLU6):
         return RELU6
     if isinstance(module, nn.ReLU):
@@ -85,7 +86,7 @@ def fuse_activations(network: nn.Module) -> nn.Module:
 def _fuse_children(module: nn.Sequential) -> None:
     names = [name for name, child in module.named_children() if not isinstance(child, nn.Identity)]
     for name, following in pairwise(names):
-        first, activation = module._modules[name], _activation(module._modules[following])
+        first, activation = module._modules[name], activation_of(module._modules[following])
         if _fusible(first) and activation:
             module._modules[name] = FusedConv2d(first, activation)  # type: ignore[arg-type]
             module._modules[following] = nn.Identity()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from posetrack.fused import RELU6, Activation, can_fuse
+from posetrack.fused import activation_of, can_fuse
 
 __all__ = ["PackedConvolution", "pack_convolutions"]
 
@@ -29,7 +29,7 @@ class PackedConvolution(nn.Module):
         transposed = isinstance(layer, nn.ConvTranspose2d)
         geometry = [layer.padding, layer.output_padding] if transposed else [layer.padding]
         self._geometry = [*map(list, [*geometry, layer.stride, layer.dilation]), layer.groups]
-        self._activation = _ACTIVATIONS[type(activation)]
+        self._activation = activation_of(activation) or ("none", [])
         self._run = ops._convolution_transpose_pointwise if transposed else ops._convolution_pointwise
         pack = ops._reorder_convolution_transpose_weight if transposed else ops._reorder_convolution_weight
         self._weight = pack(layer.weight.detach(), *self._geometry, shape)
@@ -39,14 +39,6 @@ class PackedConvolution(nn.Module):
         """What the convolution and its activation give."""
         result: Tensor = self._run(inputs, self._weight, self._bias, *self._geometry, *self._activation, "")
         return result
-
-
-_ACTIVATIONS: dict[type, Activation] = {
-    type(None): ("none", []),
-    nn.ReLU: ("relu", []),
-    nn.ReLU6: RELU6,
-}
-"""oneDNN's name and numbers for each activation that goes into a convolution."""
 
 
 def pack_convolutions(network: nn.Module, example: Tensor) -> nn.Module:
@@ -83,7 +75,7 @@ def _pack_children(module: nn.Module, shapes: dict[nn.Module, list[int]]) -> Non
     following += [nn.Identity()] * (len(children) - len(following))
     for (name, child), after in zip(children, following, strict=True):
         if child in shapes and isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
-            activation = after if type(after) in _ACTIVATIONS else None
+            activation = after if activation_of(after) else None
             module.add_module(name, PackedConvolution(child, activation, shapes[child]))
             if activation is not None:
                 place = next(key for key, value in module.named_children() if value is activation)

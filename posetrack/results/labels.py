@@ -172,7 +172,7 @@ def wanted_number(value: Any, where: str) -> float:
 
 def wanted_numbers(value: Any, count: int | None, where: str) -> Doubles:
     """A flat list of `count` finite numbers (any count when None) as an array; FormatError otherwise."""
-    plain = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+    plain = isinstance(value, list) and set(map(type, value)) <= {int, float}
     if not plain or (count is not None and len(value) != count):
         wanted = "numbers" if count is None else f"{count} numbers"
         raise FormatError(f"{where}: {wanted} are wanted, not {_shown(value)}")

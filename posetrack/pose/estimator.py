@@ -71,8 +71,9 @@ class PoseEstimator:
         if self.device.type == "cpu":
             crops = torch.zeros(self.batch, 3, spec.input.height, spec.input.width, dtype=self.dtype)
             pack_convolutions(self.network, crops.contiguous(memory_format=torch.channels_last))
-        self._mean, self._std = (
-            torch.tensor(values, device=self.device)[:, None, None] for values in (spec.input.mean, spec.input.std)
+        self._mean, self._std = (  # of a row of pixels, so that normalising goes through memory in order
+            torch.tensor(values, device=self.device).repeat(spec.input.width)
+            for values in (spec.input.mean, spec.input.std)
         )
 
     def __call__(self, image: Image, boxes: Boxes) -> Poses:
@@ -122,8 +123,8 @@ class PoseEstimator:
         """Heatmaps (N, J, H, W) float32 of crops (N, height, width, 3), a flip test merged in."""
         planes = crops if self.spec.input.colour_order == "RGB" else np.ascontiguousarray(crops[..., ::-1])
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            images = torch.from_numpy(planes).to(self.device).permute(0, 3, 1, 2).float()
-            images = images.sub_(self._mean).div_(self._std).to(self.dtype)
+            rows = torch.from_numpy(planes).to(self.device).flatten(2).float()
+            images = rows.sub_(self._mean).div_(self._std).to(self.dtype).view(planes.shape).permute(0, 3, 1, 2)
             heatmaps = _to_numpy(self.network(images))
             if not self.flip_test:
                 return heatmaps

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from posetrack.pose.crop import crop_affines, invert, transform
 from posetrack.types import Floats
 
 __all__ = ["DECODERS", "decode", "merge_flipped", "peaks", "to_image"]
@@ -129,10 +128,11 @@ def to_image(
 ) -> Floats:
     """`joints` (N, J, 3) of heatmaps of `width` x `height` in pixels of the image, float32; scores stay.
 
-    `centres` and `sizes` (N, 2) are the crops' in the image, `unbiased` their convention (see
-    posetrack.pose.crop).
+    `centres` and `sizes` (N, 2) are the crops' in the image, `unbiased` their convention: the inverse of
+    posetrack.pose.crop.crop_affines without rotation.
     """
     out = joints.astype(np.float32)
-    back = invert(crop_affines(centres, sizes, height, width, unbiased=unbiased))
-    out[..., :2] = transform(back, joints[..., :2])
+    middle = np.array([width, height]) / 2 - (0.5 if unbiased else 0.0)
+    scale = np.asarray(sizes, np.float64)[:, None, :1] / width
+    out[..., :2] = (joints[..., :2] - middle) * scale + np.asarray(centres, np.float64)[:, None]
     return out

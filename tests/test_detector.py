@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from posetrack.cores import pool
 from posetrack.detector import (
     CSP,
     DETECTORS,
@@ -149,6 +150,18 @@ def test_boxes_do_not_depend_on_company(architecture, precision):
         assert alone.xyxy.tobytes() == boxes.xyxy.tobytes()
         assert alone.scores.tobytes() == boxes.scores.tobytes()
     assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_frames_at_once_give_what_they_give_one_by_one(precision):
+    detector = Detector(light(SMALL_CSP), precision=precision, threshold=0.05)
+    images = [picture(60 + 10 * (i % 3), 90, i) for i in range(9)]
+    with pool(3) as threads:
+        at_once = list(threads.map(lambda image: detector.detect([image])[0], images))
+        one_by_one = threads.submit(lambda: [detector.detect([image])[0] for image in images]).result()
+    for a, b in zip(at_once, one_by_one, strict=True):
+        assert a.xyxy.tobytes() == b.xyxy.tobytes()
+        assert a.scores.tobytes() == b.scores.tobytes()
 
 
 def test_boxes_are_sorted_inside_the_image_and_above_the_threshold():

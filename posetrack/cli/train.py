@@ -91,6 +91,8 @@ def train() -> None:
 @grouped("Network", "--body", type=click.Choice(BODIES), default="mobilenet_v2")
 @grouped("Network", "--deconv-filters", default="128,96,64", help="Filters of the transposed convolutions.")
 @grouped("Network", "--laterals/--no-laterals", default=True, help="Join MobileNetV2's finer maps to the head's.")
+@grouped("Network", "--final-kernel", type=click.Choice(["1", "3"]), default=None,
+         show_default="3 with mobilenet_v2, else the paper's 1", help="Of the last convolution.")
 @grouped("Network", "--size", default="192x128", help="Height x width of the input.")
 @grouped("Network", "--start", default="", show_default=False, metavar="FILE",
          help="Begin with what fits of these weights: a body, an ImageNet or another pose network.")
@@ -221,8 +223,9 @@ def _architecture(options: dict[str, Any]) -> PoseArchitecture:
     from posetrack.pose.network import PoseArchitecture
 
     filters = _numbers(options["deconv_filters"], ",", "--deconv-filters")
-    laterals = options["laterals"] and options["body"] == "mobilenet_v2"
-    return PoseArchitecture(options["body"], 17, filters, (4,) * len(filters), laterals)
+    light = options["body"] == "mobilenet_v2"
+    final = int(options["final_kernel"] or (3 if light else 1))
+    return PoseArchitecture(options["body"], 17, filters, (4,) * len(filters), options["laterals"] and light, final)
 
 
 def _numbers(text: str, between: str, name: str, count: int | None = None) -> tuple[int, ...]:

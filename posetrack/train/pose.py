@@ -32,7 +32,7 @@ from posetrack.weights.files import Weights, build_network, save_weights
 
 __all__ = ["LIGHT", "PoseLearner", "PoseRecipe", "PoseTask", "Teacher", "network_of", "train_pose"]
 
-LIGHT = PoseArchitecture("mobilenet_v2", len(COCO17), (128, 96, 64), laterals=True)
+LIGHT = PoseArchitecture("mobilenet_v2", len(COCO17), (128, 96, 64), laterals=True, final_kernel=3)
 """The network that ships."""
 
 HEAD = ("deconv_layers", "final_layer", "laterals")

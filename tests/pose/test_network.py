@@ -101,7 +101,7 @@ def test_laterals_add_only_their_own_parameters():
 def test_the_head_starts_as_the_reference_starts_it():
     network = build_pose_network(PoseArchitecture("resnet18"))
     for module in (network.deconv_layers[0], network.final_layer):
-        assert float(module.weight.std()) == pytest.approx(0.001, rel=0.05)
+        assert float(module.weight.detach().std()) == pytest.approx(0.001, rel=0.05)
     assert not network.final_layer.bias.any()
 
 

@@ -2,7 +2,7 @@
 
 The metadata of a weights file, all strings: `kind` ("pose" or "detector"), `architecture` (JSON of
 PoseArchitecture or DetectorArchitecture), `input` (JSON: size, colour order, mean, deviation), `skeleton`,
-`training_data`, `licence`, `started_from`, `source`, `scores` (JSON).
+`training_data`, `licence`, `started_from`, `source`, `scores` (JSON), `gflops` (written by `save_weights`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from posetrack.detector import DetectorArchitecture, build_detector
 from posetrack.errors import OutputError, WeightsError
-from posetrack.pose.network import PoseArchitecture, build_pose_network
+from posetrack.pose.network import PoseArchitecture, build_pose_network, count_gflops
 from posetrack.pose.spec import PoseSpec
 from posetrack.weights.cache import read_pin, verify
 from posetrack.weights.catalogue import Kind, catalogue, shipped_folder
@@ -176,6 +176,15 @@ def build_network(weights: Weights) -> nn.Module:
     return network.eval()
 
 
+def _cost(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What one picture costs a pose network, for the list of networks, which loads no torch."""
+    if metadata["kind"] != "pose":
+        return {}
+    spec = PoseSpec.from_metadata(metadata)
+    gflops = count_gflops(build_pose_network(spec.architecture), spec.input.height, spec.input.width)
+    return {"gflops": f"{gflops:.2f}"}
+
+
 def save_weights(
     path: Path,
     state: Mapping[str, Tensor],
@@ -195,7 +204,7 @@ def save_weights(
     }
     check_finite(plain, path)
     _declared(metadata, path)
-    content = with_metadata(save(plain), metadata)
+    content = with_metadata(save(plain), {**metadata, **_cost(metadata)})
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             temporary = Path(folder) / path.name

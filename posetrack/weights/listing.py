@@ -74,6 +74,7 @@ def _described(entry: Entry, path: Path, metadata: Mapping[str, str]) -> Entry:
         skeleton=metadata.get("skeleton", ""),
         size_mb=path.stat().st_size / 1e6,
         parameters=_parameters(path) / 1e6 if path.suffix == ".safetensors" else 0.0,
+        gflops=float(metadata.get("gflops", entry.gflops)),
         score=_score(scores),
         data=str(scores.get("data", "")),
     )

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from posetrack.detector import DetectorArchitecture, build_detector
 from posetrack.errors import OutputError, WeightsError
-from posetrack.pose.network import PoseArchitecture
+from posetrack.pose.network import PoseArchitecture, count_gflops
 from posetrack.pose.spec import PoseInput, PoseSpec
 from posetrack.skeleton import COCO17
 from posetrack.weights import load_weights, save_weights, shipped
@@ -38,6 +38,7 @@ def test_what_is_written_is_read(own, resnet18):
     assert (weights.kind, weights.architecture, weights.skeleton) == ("pose", SPEC.architecture, "coco17")
     assert PoseSpec.from_metadata(weights.metadata) == SPEC
     assert weights.input["height"] == 64
+    assert float(weights.metadata["gflops"]) == pytest.approx(count_gflops(resnet18, 64, 64), abs=0.01)
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(build_network(weights)(images), resnet18(images))

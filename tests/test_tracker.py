@@ -116,6 +116,31 @@ def test_flow_finds_whom_the_detector_misses_until_the_score_has_faded() -> None
     assert (person.id, person.source) == (1, "detector")
 
 
+def test_a_flow_box_adds_nobody_whom_the_detector_shows_in_another_box() -> None:
+    # the detector's box has shrunk so much that NMS takes the flow's box for another person; the poses tell
+    narrow = boxes((0, 0, 100, 60, 0.9))
+
+    def same_body(image: Image, found: Boxes) -> Poses:
+        keypoints = np.array([body(np.float32([0, 0, 100, 100]), 0.9) for _ in found.xyxy], np.float32)
+        return Poses(keypoints.reshape(-1, 17, 3), found.xyxy, (found.scores * np.float32(0.9)).astype(np.float32))
+
+    tracker = PoseTracker(COCO17, TrackerSettings(nms_iou=0.55, oks_nms=1.0))
+    tracker.step(frame(0), boxes((0, 0, 100, 100, 0.9)), None, same_body)
+    people = tracker.step(frame(1), narrow, STILL, same_body)
+    assert [(person.id, person.source) for person in people] == [(1, "detector")]
+
+
+def test_a_flow_box_never_begins_a_track() -> None:
+    # what the network sees in the flow's box is far from anybody known
+    def elsewhere(image: Image, found: Boxes) -> Poses:
+        keypoints = np.array([body(box + 300, 0.9) for box in found.xyxy], np.float32).reshape(-1, 17, 3)
+        return Poses(keypoints, found.xyxy, (found.scores * np.float32(0.9)).astype(np.float32))
+
+    tracker = PoseTracker(COCO17, TrackerSettings(recovery_threshold=1))
+    assert ids(tracker.step(frame(0), boxes((0, 0, 100, 100, 0.9)), None, estimate)) == [1]
+    assert tracker.step(frame(1), Boxes.empty(), STILL, elsewhere) == []
+
+
 def test_without_propagation_flow_gives_no_boxes() -> None:
     tracker = PoseTracker(COCO17, TrackerSettings(propagation=False))
     tracker.step(frame(0), boxes((100, 100, 200, 200, 0.9)), None, estimate)

@@ -74,7 +74,9 @@ holds them together."""
 @grouped("Tracking", "--cut", type=click.FloatRange(0), show_default="measured",
          help="Score from which on a frame begins a new scene.")
 @grouped("Tracking", "--nms-iou", type=click.FloatRange(0, 1), default=0.6, help="Boxes that overlap more are one.")
-@grouped("Tracking", "--oks-nms", type=click.FloatRange(0, 1), default=0.9, help="Poses more alike are one.")
+@grouped("Tracking", "--oks-nms", type=click.FloatRange(0, 1), default=0.7, help="Poses more alike are one.")
+@grouped("Tracking", "--flow-oks-nms", type=click.FloatRange(0, 1), default=0.4,
+         help="Poses on flow boxes go where a detected one is more alike.")
 @grouped("Tracking", "--joint-threshold", type=click.FloatRange(0, 1), default=0.2,
          help="Joints below count as unseen.")
 @grouped("Tracking", "--person-threshold", type=click.FloatRange(0, 1), default=0.2, help="People below are dropped.")
@@ -114,7 +116,8 @@ def _pipeline_settings(options: dict[str, Any]) -> PipelineSettings:
     from posetrack.tracker import TrackerSettings
 
     tracker = TrackerSettings(
-        nms_iou=options["nms_iou"], oks_nms=options["oks_nms"], joint_threshold=options["joint_threshold"],
+        nms_iou=options["nms_iou"], oks_nms=options["oks_nms"], flow_oks_nms=options["flow_oks_nms"],
+        joint_threshold=options["joint_threshold"],
         person_threshold=options["person_threshold"], propagation=options["propagation"],
         similarity=options["similarity"], similarity_threshold=options["similarity_threshold"],
         matching=options["matching"], queue_length=options["queue_length"],

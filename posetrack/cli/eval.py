@@ -159,17 +159,20 @@ def _restricted(pairs: list[Pair], joints: str | None) -> list[Pair]:
 
 def _report_poses(pairs: list[Pair], settings: PoseSettings, notes: list[str], options: Mapping[str, Any]) -> None:
     from posetrack.evaluate.report import score_poses, with_references
-    from posetrack.evaluate.tables import pose_tables, track_table
-    from posetrack.evaluate.thresholds import sweep
+    from posetrack.evaluate.tables import pose_tables, sweep_table, track_table
+    from posetrack.evaluate.thresholds import best_thresholds, sweep
     from posetrack.evaluate.worst import worst_frames
 
     report = score_poses(pairs, settings)
     report["notes"] += notes
     if options["sweep"]:
         report["sweep"] = sweep(pairs, settings)
+        report["best_thresholds"] = best_thresholds(report["sweep"])
+        sets = ", ".join(f"{name} {step:.2f}" for name, step in report["best_thresholds"].items())
+        report["notes"].append(f"best joint thresholds for exports: {sets}")
     worst = worst_frames(with_references(pairs, settings), options["worst"], settings.near)
     report["worst_frames"] = [vars(bad) | {"errors": bad.errors} for bad in worst]
-    tables = pose_tables(report)
+    tables = pose_tables(report) + ([sweep_table(report["sweep"])] if options["sweep"] else [])
     if options["per_sequence"]:
         report["per_sequence"] = [{"name": pair.name, **score_poses([pair], settings)} for pair in pairs]
         if "hota" in report:
@@ -193,7 +196,7 @@ def _draw(pairs: list[Pair], worst: list[Any], video: str, folder: Path) -> None
 
 def _plot(pairs: list[Pair], settings: PoseSettings, report: Mapping[str, Any], folder: Path) -> None:
     from posetrack.evaluate import plots
-    from posetrack.evaluate.report import with_references
+    from posetrack.evaluate.report import drop_joints, with_references
 
     folder.mkdir(parents=True, exist_ok=True)
     measured = with_references(pairs, settings)
@@ -203,7 +206,8 @@ def _plot(pairs: list[Pair], settings: PoseSettings, report: Mapping[str, Any], 
         plots.plot_sweep(report["sweep"], folder / "sweep.png")
     if "hota" in report:
         for pair in pairs:
-            plots.plot_identities(pair, folder / f"ids_{pair.name}.png")
+            kept = drop_joints(pair, settings.mota_joint_threshold)
+            plots.plot_identities(kept, folder / f"ids_{pair.name}.png")
 
 
 @eval.command(cls=GroupedCommand)

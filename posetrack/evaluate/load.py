@@ -94,21 +94,22 @@ def load_poses(prediction: Path, truth: Path, *, protocol: str = "every-frame", 
     """
     notes: dict[str, None] = {}
     pairs = []
+    unscored = 0
     for guess_path, true_path in matching_files(prediction, truth, ("*.json",)):
-        pair, said = pair_up(read_side(true_path), read_side(guess_path), protocol, fill_missing=fill_missing)
+        guess = read_side(guess_path)
+        pair, said = pair_up(read_side(true_path), guess, protocol, fill_missing=fill_missing)
         pairs.append(pair)
+        unscored += guess.unscored
         notes.update(dict.fromkeys(said))
+    if unscored:
+        notes[f"{unscored} predicted joints have no score and rank last"] = None
     return Loaded(pairs, list(notes))
 
 
 def pair_up(true: Side, guess: Side, protocol: str, *, fill_missing: bool = False) -> tuple[Pair, list[str]]:
     """Truth and prediction of one sequence side by side, and what there is to say about it; as `load_poses`."""
-    notes = []
-    if guess.unscored:
-        notes.append(f"{guess.path.name}: {guess.unscored} predicted joints have no score and rank last")
     converted, derived = _in_joints(guess, true.skeleton)
-    if derived:
-        notes.append(f"{', '.join(derived)}: derived, because {guess.skeleton.name} predictions lack them")
+    notes = [f"{', '.join(derived)}: derived, because {guess.skeleton.name} predictions lack them"] if derived else []
     return _paired(true, _in_frames_of(true, converted, fill_missing), protocol), notes
 
 

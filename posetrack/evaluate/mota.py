@@ -99,12 +99,14 @@ def _candidates(pair: Pair, near: JointPairs) -> Candidates:
     )
 
 
-def mota_scores(counts: JointClear) -> dict[str, Doubles]:
+def mota_scores(counts: JointClear, *, protocol: str = "every-frame") -> dict[str, Doubles]:
     """MOTA, MOTP in both readings, precision and recall in percent, (J,) each.
 
-    NaN for joints that the truth never labels (and precision where nothing is predicted); MOTP is 0 where nothing
-    is matched. `motp_matched` is 100 (1 - mean distance of the pairs), the published kind; `motp_all_rows` is what
-    poseval prints with today's motmetrics, about 100 (1 - 2 mean distance).
+    NaN for joints that the truth never labels, and precision where nothing is predicted; MOTP is 0 where nothing is
+    matched. By `protocol` 'poseval' joints that are never labelled have a MOTP of 0, and a precision.
+
+    `motp_matched` is 100 (1 - mean distance of the pairs), the published kind; `motp_all_rows` is what poseval prints
+    with today's motmetrics, about 100 (1 - 2 mean distance).
     """
     objects = np.where(counts.objects > 0, counts.objects, np.nan)
     answers = counts.false_positives + counts.matches
@@ -114,10 +116,13 @@ def mota_scores(counts: JointClear) -> dict[str, Doubles]:
         mean = np.divide(distance, counts.matches, out=np.ones_like(distance), where=counts.matches > 0)
         return np.asarray(100 * (1 - mean))
 
-    return {
+    scores = {
         "mota": 100 * (1 - wrong / objects),
         "motp_matched": motp(counts.distance),
         "motp_all_rows": motp(counts.distance_all_rows),
         "precision": 100 * (counts.matches / np.where(answers > 0, answers, np.nan)),
         "recall": 100 * (counts.matches / objects),
     }
+    if protocol == "poseval":
+        return scores
+    return {name: np.where(counts.objects > 0, values, np.nan) for name, values in scores.items()}

@@ -17,7 +17,7 @@ from posetrack.video import open_video
 
 __all__ = ["draw_frame", "save_overlays"]
 
-_WHITE, _BLACK, _RED = (255, 255, 255), (0, 0, 0), (255, 40, 40)
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def save_overlays(pair: Pair, bad: Sequence[BadFrame], source: str, folder: Path) -> list[Path]:
@@ -53,10 +53,9 @@ def draw_frame(image: Image, pair: Pair, frame: int) -> Image:
             centre = tuple(int(v) for v in np.rint(point))
             cv2.circle(canvas, centre, size + 1, _BLACK, 1, cv2.LINE_AA)
             cv2.circle(canvas, centre, size, _WHITE, 1, cv2.LINE_AA)
-    cv2.putText(
-        canvas, f"{pair.name} {pair.name_of(frame)}: white is the truth", (8, 8 * size), cv2.FONT_HERSHEY_SIMPLEX,
-        0.2 * size, _RED, 1, cv2.LINE_AA,
-    )  # fmt: skip
+    title = f"{pair.name} {pair.name_of(frame)}: white is the truth"
+    for colour, width in ((_BLACK, 4), (_WHITE, 1)):
+        cv2.putText(canvas, title, (8, 8 * size), cv2.FONT_HERSHEY_SIMPLEX, 0.2 * size, colour, width, cv2.LINE_AA)
     return canvas
 
 

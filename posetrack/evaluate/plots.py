@@ -66,7 +66,7 @@ def plot_identities(pair: Pair, path: Path) -> None:
     people = np.unique(pair.truth.id)
     figure, axes = _figure(10, 1.5 + 0.25 * len(people))
     row = np.searchsorted(people, pair.truth.id)
-    axes.scatter(pair.truth.frame, row, s=8, marker="|", color="0.85", label="missed")
+    axes.scatter(pair.truth.frame, row, s=8, marker="|", color="0.6", label="missed")
     given = pair.prediction.id[matches.prediction]
     colours = [tuple(c / 255 for c in track_colour(int(i))) for i in given]
     axes.scatter(matches.frame, row[matches.truth], s=14, marker="s", c=colours or None)

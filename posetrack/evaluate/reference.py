@@ -9,7 +9,7 @@ import numpy as np
 from posetrack.errors import FormatError
 from posetrack.evaluate.people import Doubles, Pair
 
-__all__ = ["REFERENCES", "reference_lengths"]
+__all__ = ["REFERENCES", "complete_lengths", "reference_lengths"]
 
 
 def _between(pair: Pair, a: str, b: str) -> Doubles:
@@ -44,3 +44,21 @@ def reference_lengths(pair: Pair, name: str) -> Doubles:
     if len(lengths) and not np.isfinite(lengths).any():
         raise FormatError(f"{pair.name}: the truth has no {name} lengths (nobody has one); {_REMEDY}")
     return lengths
+
+
+def complete_lengths(pair: Pair, name: str) -> tuple[Doubles, int]:
+    """A length (N,) for every true person, and how many of them are estimated.
+
+    One without would match nothing, however good the prediction. Theirs is the part of the box's diagonal that it is
+    for the others of the sequence (the median), or the others' median where there is no box. FormatError when nobody
+    has one.
+    """
+    lengths = reference_lengths(pair, name)
+    known = np.asarray(lengths > 0)
+    if known.all() or not known.any():
+        return lengths, 0
+    diagonal = REFERENCES["box-diagonal"](pair)
+    boxed = diagonal > 0
+    part = np.median((lengths / np.where(boxed, diagonal, np.nan))[known & boxed]) if (known & boxed).any() else 0
+    estimate = np.where(boxed & (part > 0), part * diagonal, np.median(lengths[known]))
+    return np.where(known, lengths, estimate), int((~known).sum())

@@ -18,7 +18,7 @@ from posetrack.evaluate.joints import joint_pairs
 from posetrack.evaluate.mota import clear_joints, mota_scores
 from posetrack.evaluate.pck import joint_errors, pck, pcp, pcp_scores
 from posetrack.evaluate.people import NO_SCORE, Doubles, Pair
-from posetrack.evaluate.reference import reference_lengths
+from posetrack.evaluate.reference import complete_lengths, reference_lengths
 from posetrack.evaluate.similarity import Similar, similar_people
 
 __all__ = [
@@ -130,7 +130,7 @@ def _joint_scores(for_ap: list[_Near], for_mota: list[_Near], settings: PoseSett
     if not for_mota:
         return report
     counts = summed(clear_joints(n.pair, n.joints, protocol=settings.protocol) for n in for_mota)
-    report |= {name: by_joint(v, joints) for name, v in mota_scores(counts).items()}
+    report |= {name: by_joint(v, joints) for name, v in mota_scores(counts, protocol=settings.protocol).items()}
     report["motp"] = report["motp_all_rows" if settings.protocol == "poseval" else "motp_matched"]
     report["counts"] = {
         name: dict(zip(joints, values.astype(int).tolist(), strict=True))
@@ -154,8 +154,14 @@ class _Near:
 
 
 def with_references(pairs: list[Pair], settings: PoseSettings) -> list[Pair]:
-    """The sequences with the length that `settings.reference` names as the size of each true person's head."""
-    lengths = [reference_lengths(pair, settings.reference) for pair in pairs]
+    """The sequences with the length that `settings.reference` names as the size of each true person's head.
+
+    By every-frame who lacks it has an estimate (complete_lengths).
+    """
+    if settings.protocol == "poseval":
+        lengths = [reference_lengths(pair, settings.reference) for pair in pairs]
+    else:
+        lengths = [complete_lengths(pair, settings.reference)[0] for pair in pairs]
     return [replace(p, truth=replace(p.truth, heads=length)) for p, length in zip(pairs, lengths, strict=True)]
 
 
@@ -172,8 +178,19 @@ def _about(pairs: list[Pair], settings: PoseSettings) -> dict[str, Any]:
             "true": sum(len(pair.truth) for pair in pairs),
             "predicted": sum(len(pair.prediction) for pair in pairs),
         },
-        "notes": [f"protocol {settings.protocol}: {counted} of {frames} frames count{last}"],
+        "notes": [
+            f"protocol {settings.protocol}: {counted} of {frames} frames count{last}",
+            *_estimated(pairs, settings),
+        ],
     }
+
+
+def _estimated(pairs: list[Pair], settings: PoseSettings) -> list[str]:
+    if settings.protocol == "poseval":
+        return []
+    count = sum(complete_lengths(pair, settings.reference)[1] for pair in pairs)
+    length = settings.reference
+    return [f"{count} people have no {length} length: theirs is estimated from their boxes"] if count else []
 
 
 def _has_ids(pair: Pair) -> bool:

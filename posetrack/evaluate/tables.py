@@ -10,7 +10,7 @@ from typing import Any
 
 from posetrack.evaluate.report import GROUPS
 
-__all__ = ["Table", "as_csv", "coco_table", "pose_tables", "scores_table", "track_table"]
+__all__ = ["Table", "as_csv", "coco_table", "pose_tables", "scores_table", "sweep_table", "track_table"]
 
 _BY_JOINT = {
     "ap": "AP", "mota": "MOTA", "motp_matched": "MOTP matched", "motp_all_rows": "MOTP all rows",
@@ -72,6 +72,13 @@ def coco_table(report: Mapping[str, Any]) -> Table:
     names = list(dict.fromkeys(name for kind in kinds for name in report[kind]))
     rows = tuple((kind, *(_text(report[kind].get(name)) for name in names)) for kind in kinds)
     return Table("COCO, %", ("", *names), rows)
+
+
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Scores at each joint threshold."""
+    names = [name for name in ("ap", "mota", "motp", "precision", "recall") if name in rows[0]]
+    cells = tuple((f"{row['threshold']:.2f}", *(_text(row[name]) for name in names)) for row in rows)
+    return Table("joints under a score dropped, %", ("threshold", *(_BY_JOINT.get(n, "MOTP") for n in names)), cells)
 
 
 def scores_table(label: str, scores: Mapping[str, float]) -> Table:

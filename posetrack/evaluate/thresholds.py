@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from posetrack.evaluate.people import Pair
 from posetrack.evaluate.report import PoseSettings, joint_scores
 
-__all__ = ["STEPS", "sweep"]
+__all__ = ["STEPS", "best_thresholds", "sweep"]
 
 STEPS = tuple(step / 20 for step in range(20))
 """The joint thresholds of a sweep: 0, 0.05 ... 0.95."""
@@ -29,3 +29,16 @@ def sweep(pairs: list[Pair], settings: PoseSettings, steps: Sequence[float] = ST
             | {name: report[name]["total"] for name in ("ap", "mota", "motp", "precision", "recall") if name in report}
         )
     return rows
+
+
+def best_thresholds(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """The threshold of a sweep at which `ap` is best, and the one for `mota`: two sets, for two exports.
+
+    Of equal ones the lowest, which keeps the most joints.
+    """
+    best = {}
+    for name in ("ap", "mota"):
+        scored = [(value, -float(row["threshold"] or 0)) for row in rows if (value := row.get(name)) is not None]
+        if scored:
+            best[name] = -max(scored)[1]
+    return best

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,3 +134,29 @@ def test_two_poses_want_one_person() -> None:
     poses[1, 3] = truth.keypoints[1, 3]
     pair = pair_of(truth, type(truth).of([0, 0], [1, 2], poses))
     assert assign_poses(pair, joint_pairs(pair)).tolist() == [0, -1]
+
+
+@given(seeds)
+def test_poses_belong_as_poseval_has_it(seed: int) -> None:
+    """REFERENCE 5.2 as a plain loop over tables of PCK, on people who stand in each other."""
+    random = np.random.default_rng(seed)
+    truth = walking(frames=2, people=4, seed=seed)
+    points = truth.keypoints - (truth.id * 200 * random.choice([0, 0.02, 1]))[:, None, None] * [1, 0]
+    points[random.random(points.shape[:2]) < 0.2] = np.nan
+    truth = replace(truth, keypoints=points)
+    pair = pair_of(truth, spoiled(replace(truth, keypoints=np.nan_to_num(points, nan=50.0)), seed))
+    near = joint_pairs(pair)
+    wanted = np.full(len(pair.prediction), -1)
+    for frame in range(2):
+        guesses, truths = (np.flatnonzero(p.frame == frame) for p in (pair.prediction, pair.truth))
+        if not len(guesses) or not len(truths):
+            continue
+        offset = pair.prediction.keypoints[guesses][:, None] - pair.truth.keypoints[truths][None]
+        hits = (np.sqrt(np.square(offset).sum(-1)) / 20 <= 0.5).sum(-1)
+        pck = hits / np.maximum(pair.truth.present[truths].sum(-1), 1)
+        best = pck.argmax(axis=1)
+        pck[np.arange(len(truths)) != best[:, None]] = 0
+        for column, row in enumerate(pck.argmax(axis=0)):
+            if pck[row, column] > 0:
+                wanted[guesses[row]] = truths[column]
+    assert assign_poses(pair, near).tolist() == wanted.tolist()

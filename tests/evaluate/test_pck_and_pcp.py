@@ -12,7 +12,8 @@ from posetrack.errors import FormatError
 from posetrack.evaluate.pck import LIMBS, joint_errors, pck, pcp, pcp_scores
 from posetrack.evaluate.people import Pair
 from posetrack.evaluate.polygons import inside_any
-from posetrack.evaluate.reference import REFERENCES, reference_lengths
+from posetrack.evaluate.reference import REFERENCES, complete_lengths, reference_lengths
+from posetrack.evaluate.report import PoseSettings, score_poses
 from posetrack.evaluate.similarity import similar_people
 from posetrack.skeleton import COCO17, POSETRACK17
 
@@ -127,3 +128,18 @@ def test_any_polygon_will_do() -> None:
     assert inside_any(np.array([[[5.0, 5], [25, 5], [15, 5]]]), [SQUARE, SQUARE + np.array([20, 0])]).tolist() == [
         [True, True, False]
     ]
+
+
+def test_people_without_a_length_have_an_estimate() -> None:
+    """Perfect predictions of people whose head nobody boxed are perfect, and that is said."""
+    truth = walking(frames=4, people=3)
+    heads = np.where((truth.id == 2) | (truth.frame == 1), np.nan, 20.0)
+    pair = pair_of(replace(truth, heads=heads), truth)
+    lengths, estimated = complete_lengths(pair, "head")
+    assert estimated == 6
+    assert np.isfinite(lengths).all()
+    assert (lengths[np.isfinite(heads)] == 20).all()
+    report = score_poses([pair])
+    assert report["mota"]["total"] == report["motp"]["total"] == 100.0
+    assert "6 people have no head length" in report["notes"][1]
+    assert score_poses([pair], PoseSettings(protocol="poseval"))["mota"]["total"] < 100

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posetrack.cli.options import GroupedCommand, grouped
+from posetrack.cli.run import FLOW_NAMES
 from posetrack.cli.scores import Output, show, write_report
 
 if TYPE_CHECKING:
@@ -151,10 +152,7 @@ def _restricted(pairs: list[Pair], joints: str | None) -> list[Pair]:
 
     if joints is None:
         return pairs
-    try:
-        return [pair.joints(chosen_joints(pair.skeleton, joints)) for pair in pairs]
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--joints") from error
+    return [pair.joints(chosen_joints(pair.skeleton, joints)) for pair in pairs]
 
 
 def _report_poses(pairs: list[Pair], settings: PoseSettings, notes: list[str], options: Mapping[str, Any]) -> None:
@@ -178,20 +176,24 @@ def _report_poses(pairs: list[Pair], settings: PoseSettings, notes: list[str], o
         if "hota" in report:
             tables.append(track_table([(r["name"], {**r, **r["clear"]}) for r in report["per_sequence"]]))
     if options["video"]:
-        _draw(pairs, worst, options["video"], options["overlays"])
+        for entry, path in zip(report["worst_frames"], _draw(pairs, worst, options), strict=True):
+            entry["overlay"] = path and str(path)
     if options["plots"]:
         _plot(pairs, settings, report, options["plots"])
     write_report(report, Output(options["json_path"], options["csv_path"]))
     show(report, tables, options["json_path"], options["csv_path"])
 
 
-def _draw(pairs: list[Pair], worst: list[Any], video: str, folder: Path) -> None:
+def _draw(pairs: list[Pair], worst: list[Any], options: Mapping[str, Any]) -> list[Path | None]:
+    """Draw the worst frames; the picture of each, None for a frame that the video doesn't have."""
     from posetrack.evaluate.overlays import save_overlays
 
     if len(pairs) > 1:
         raise click.UsageError("--video goes with one sequence; name one file of PRED and TRUTH")
-    for path in save_overlays(pairs[0], worst, video, folder):
+    drawn = save_overlays(pairs[0], worst, options["video"], options["overlays"])
+    for path in drawn.values():
         click.echo(f"drawn: {path}", err=True)
+    return [drawn.get(bad.frame) for bad in worst]
 
 
 def _plot(pairs: list[Pair], settings: PoseSettings, report: Mapping[str, Any], folder: Path) -> None:
@@ -259,7 +261,7 @@ def mot(
 @grouped("Networks", "--pose", "poses", multiple=True, default=("pose",), metavar="NAME|FILE",
          help="A pose network; give several to compare.")
 @grouped("Networks", "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
-@grouped("Networks", "--flow", default="dis-fast", help="Optical flow.")
+@grouped("Networks", "--flow", type=click.Choice(FLOW_NAMES), default="dis-fast", help="Optical flow.")
 @grouped("Scores", "--protocol", type=click.Choice(["every-frame", "poseval"]), default="every-frame",
          help="As for posetrack eval posetrack.")
 @grouped("Scores", "--joints", metavar="NAMES", show_default="all of the truth's", help="Score these only, or body.")

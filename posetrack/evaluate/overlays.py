@@ -20,11 +20,14 @@ __all__ = ["draw_frame", "save_overlays"]
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
-def save_overlays(pair: Pair, bad: Sequence[BadFrame], source: str, folder: Path) -> list[Path]:
-    """Write a PNG of each bad frame of `pair` into `folder`; `source` is its video or folder of pictures."""
+def save_overlays(pair: Pair, bad: Sequence[BadFrame], source: str, folder: Path) -> dict[int, Path]:
+    """Write a PNG of each bad frame of `pair` into `folder`, and give their paths by frame.
+
+    `source` is its video or folder of pictures.
+    """
     wanted = {frame.frame for frame in bad if frame.sequence == pair.name}
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written: dict[int, Path] = {}
     with open_video(source) as video:
         for frame in video:
             if frame.index not in wanted:
@@ -32,7 +35,7 @@ def save_overlays(pair: Pair, bad: Sequence[BadFrame], source: str, folder: Path
             path = folder / f"{pair.name}_{frame.index:06d}.png"
             if not cv2.imwrite(str(path), draw_frame(frame.image, pair, frame.index)[..., ::-1]):
                 raise OutputError(f"{path}: cannot be written; choose another folder")
-            written.append(path)
+            written[frame.index] = path
             if len(written) == len(wanted):
                 break
     return written

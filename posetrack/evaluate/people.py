@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posetrack.errors import FormatError
 from posetrack.skeleton import Skeleton
 
 __all__ = ["BODY_JOINTS", "NO_SCORE", "Doubles", "Integers", "Pair", "People", "chosen_joints", "gap", "same_frame"]
@@ -153,12 +154,12 @@ class Pair:
 def chosen_joints(skeleton: Skeleton, wanted: str) -> list[int]:
     """Numbers of the joints that `wanted` names: 'body' (the 12 limb joints) or names with commas between.
 
-    Raises ValueError that lists the joints there are.
+    Raises FormatError that lists the joints there are.
     """
     names = BODY_JOINTS if wanted == "body" else [name.strip() for name in wanted.split(",")]
     unknown = [name for name in names if name not in skeleton.joints]
     if unknown:
-        raise ValueError(
+        raise FormatError(
             f"no joint '{unknown[0]}' in {skeleton.name}; there are {', '.join(skeleton.joints)}, and 'body'"
         )
     return [i for i, joint in enumerate(skeleton.joints) if joint in names]

@@ -86,7 +86,7 @@ def test_joints_can_be_chosen(poses: tuple[Path, Path]) -> None:
     assert len(report["ap"]) == 13
     assert "nose" not in report["ap"]
     wrong = run("posetrack", *poses, "--joints", "wing")
-    assert wrong.exit_code == 2
+    assert wrong.exit_code == 1
     assert "no joint 'wing'" in wrong.stderr
 
 
@@ -116,6 +116,7 @@ def test_worst_frames_are_drawn(poses: tuple[Path, Path], tmp_path: Path) -> Non
     assert sorted(path.name for path in (tmp_path / "bad").iterdir()) == sorted(
         f"walk_{w['frame']:06d}.png" for w in worst
     )
+    assert {Path(w["overlay"]).parent for w in worst} == {tmp_path / "bad"}
     assert worst[0]["errors"] >= worst[1]["errors"] > 0
     assert cv2.imread(str(next((tmp_path / "bad").iterdir()))).std() > 1
 

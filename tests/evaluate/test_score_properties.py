@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_people import pair_of, spoiled, walking
 
+from posetrack.errors import FormatError
 from posetrack.evaluate.people import Pair, People, chosen_joints
 from posetrack.evaluate.report import PoseSettings, score_boxes, score_poses
 from posetrack.skeleton import COCO17, POSETRACK17
@@ -159,7 +160,7 @@ def test_scoring_some_joints_only() -> None:
     assert len(body.skeleton) == 12
     assert score_poses([body])["ap"]["total"] == 100.0
     assert chosen_joints(COCO17, "nose, left_ear") == [0, 3]
-    with pytest.raises(ValueError, match="no joint 'tail'"):
+    with pytest.raises(FormatError, match="no joint 'tail'"):
         chosen_joints(COCO17, "tail")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -191,3 +192,27 @@ def test_dropping_joints_trades() -> None:
     assert apart["mota"]["total"] > kept["mota"]["total"]
     assert apart["ap"] == kept["ap"]
     assert score_poses([pair], PoseSettings(ap_joint_threshold=0.85))["ap"]["total"] < kept["ap"]["total"]
+
+
+def peak_of(pair: Pair) -> float:
+    """MiB allocated at most while `pair` is scored."""
+    tracemalloc.start()
+    score_poses([pair])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
+
+
+def test_memory_grows_with_the_length_not_its_square() -> None:
+    short, long = (pair_of(w, spoiled(w, 0)) for w in (walking(frames=f, people=4) for f in (300, 1200)))
+    assert peak_of(long) < 6 * peak_of(short)
+
+
+def test_memory_does_not_hold_every_identity_against_every_other() -> None:
+    """A tracker that gives everybody a new id in every frame: 4000 by 4000 identities would be 128 MB a table."""
+    truth = walking(frames=1000, people=4)
+    fresh = replace(truth, id=np.arange(len(truth)))
+    assert peak_of(pair_of(fresh, fresh)) < 100
+    report = score_poses([pair_of(truth, fresh)])
+    assert report["idf1"] == pytest.approx(100 * 2 * 4 / 8000)
+    assert report["id_switches"] == 4 * 999

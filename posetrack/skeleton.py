@@ -99,7 +99,8 @@ COCO17 = _skeleton(
     _COCO_JOINTS,
     [
         *_LEGS, ("left_hip", "right_hip"), *_both(("shoulder", "hip")), ("left_shoulder", "right_shoulder"), *_ARMS,
-        ("left_eye", "right_eye"), ("nose", "left_eye"), ("nose", "right_eye"), *_both(("eye", "ear"), ("ear", "shoulder")),
+        ("left_eye", "right_eye"), ("nose", "left_eye"), ("nose", "right_eye"),
+        *_both(("eye", "ear"), ("ear", "shoulder")),
     ],
     _sigmas(_COCO_JOINTS),
 )  # fmt: skip
@@ -109,7 +110,8 @@ POSETRACK17 = _skeleton(
     "posetrack17",
     _POSETRACK17_JOINTS,
     [
-        ("head_top", "nose"), ("nose", "head_bottom"), ("head_bottom", "left_shoulder"), ("head_bottom", "right_shoulder"),
+        ("head_top", "nose"), ("nose", "head_bottom"),
+        ("head_bottom", "left_shoulder"), ("head_bottom", "right_shoulder"),
         *_ARMS, ("head_bottom", "left_hip"), ("head_bottom", "right_hip"), *_LEGS,
     ],
     _sigmas(_POSETRACK17_JOINTS),
@@ -121,7 +123,8 @@ POSETRACK18 = _skeleton(
     _POSETRACK18_JOINTS,
     [
         *_LEGS, ("left_hip", "right_hip"), *_both(("shoulder", "hip")), ("left_shoulder", "right_shoulder"), *_ARMS,
-        ("nose", "head_bottom"), ("nose", "head_top"), ("head_bottom", "left_shoulder"), ("head_bottom", "right_shoulder"),
+        ("nose", "head_bottom"), ("nose", "head_top"),
+        ("head_bottom", "left_shoulder"), ("head_bottom", "right_shoulder"),
     ],
     _sigmas(_POSETRACK18_JOINTS),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Where the time goes: stages of the pipeline, and the pipeline against a plain loop, interleaved in one run.
 
 The plain loop is what one would write first: a frame is decoded, detected, its flow and poses computed and its people
-tracked and written before the next is touched, with the libraries' own threads. Both do the same work on the same frames.
+tracked and written before the next is touched, with the libraries' own threads. Both do the same work on the same
+frames.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def _header() -> Header:
     return Header({}, {}, COCO17, {})
 
 
-def stages(video: str, end: float | None, networks: Networks, folder: Path) -> tuple[dict[str, float], float, float, int]:
+def stages(
+    video: str, end: float | None, networks: Networks, folder: Path
+) -> tuple[dict[str, float], float, float, int]:
     """Seconds of a core by stage, of all, the wall time and the frames of one run through the pipeline."""
     import posetrack.pipeline as rooms
 
@@ -109,7 +112,8 @@ def main(video: str, end: float | None, rounds: int, device: str, detector: str,
     """Time VIDEO."""
     networks, said = load_networks(NetworkSettings(detector, pose, device))
     assert isinstance(networks, Networks)
-    click.echo(f"{Path(video).name}, {said['device']}, {said['precision']}, {core_count()} cores, torch {torch.__version__}")
+    machine = f"{said['device']}, {said['precision']}, {core_count()} cores, torch {torch.__version__}"
+    click.echo(f"{Path(video).name}, {machine}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pipeline(video, min(end or 1, 1), networks, folder)  # warm up

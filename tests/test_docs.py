@@ -39,7 +39,7 @@ def test_every_command_and_option_has_help(words):
 def test_every_default_is_shown(words):
     context = click.Context(ALL[words])
     for parameter in ALL[words].params:
-        if not isinstance(parameter, click.Option) or parameter.is_flag and not parameter.secondary_opts:
+        if not isinstance(parameter, click.Option) or (parameter.is_flag and not parameter.secondary_opts):
             continue
         default = parameter.get_default(context)
         if default is not None and not parameter.multiple:

@@ -67,7 +67,8 @@ def test_the_drawn_video_has_the_frames_and_the_rendered_again_is_the_same(peopl
     out, _ = run(people / "clip.mp4", "-o", tmp_path, "--render")
     assert out.splitlines()[-1] == str(tmp_path / "clip.tracks.mp4")
     again = CliRunner().invoke(
-        posetrack, ["render", str(tmp_path / "clip.tracks.json"), str(people / "clip.mp4"), "-o", str(tmp_path / "b.mp4")]
+        posetrack,
+        ["render", str(tmp_path / "clip.tracks.json"), str(people / "clip.mp4"), "-o", str(tmp_path / "b.mp4")],
     )
     assert again.exit_code == 0, again.output
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "clip.tracks.mp4").read_bytes()
@@ -145,7 +146,8 @@ class TestErrors:
     def test_truncated_weights(self, people, tmp_path):
         whole = (shipped_folder() / "pose.safetensors").read_bytes()
         (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
-        self.fails(people / "clip.mp4", "-o", tmp_path, "--pose", tmp_path / "half.safetensors", says=["half.safetensors"])
+        half = tmp_path / "half.safetensors"
+        self.fails(people / "clip.mp4", "-o", tmp_path, "--pose", half, says=["half.safetensors"])
 
     def test_nan_in_weights(self, people, tmp_path):
         from posetrack.weights.containers import read_metadata

@@ -33,7 +33,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from posetrack.backbone import MOBILENET_CHANNELS, MOBILENET_LEVELS, MobileNetBody
-from posetrack.cspnet import CspPyramid
+from posetrack.cspnet import CspPyramid, DistanceProposals, RescoringHeads
 from posetrack.errors import DeviceError, WeightsError
 from posetrack.fused import can_fuse, fuse_activations
 from posetrack.packed import pack_convolutions
@@ -149,19 +149,20 @@ class PyramidMobileNet(nn.Module):
 
 
 def _light(architecture: DetectorArchitecture) -> FasterRCNN:
+    """FasterRCNN on MobileNetV2; on the CSP body with its own proposals in the place of anchors."""
+    mobile = architecture.name == LIGHT
     levels = len(MOBILENET_LEVELS) - 1
-    if len(architecture.anchors) != levels + 1:
+    if mobile and len(architecture.anchors) != levels + 1:
         raise ValueError(f"anchors want {levels + 1} levels, not {len(architecture.anchors)}")
     channels, hidden = architecture.pyramid, architecture.hidden
     before, after = architecture.proposals
-    mobile = architecture.name == LIGHT
-    return FasterRCNN(
+    network = FasterRCNN(
         PyramidMobileNet(channels) if mobile else CspPyramid(channels),
         min_size=architecture.min_size,
         max_size=architecture.max_size,
         image_mean=[0.5, 0.5, 0.5] if mobile else [0.485, 0.456, 0.406],
         image_std=[0.5, 0.5, 0.5] if mobile else [0.229, 0.224, 0.225],
-        rpn_anchor_generator=AnchorGenerator(architecture.anchors, (architecture.ratios,) * (levels + 1)),
+        rpn_anchor_generator=AnchorGenerator(architecture.anchors, (architecture.ratios,) * len(architecture.anchors)),
         box_roi_pool=MultiScaleRoIAlign(
             [str(i) for i in range(levels)], 7, architecture.samples, canonical_scale=architecture.canonical
         ),
@@ -171,6 +172,14 @@ def _light(architecture: DetectorArchitecture) -> FasterRCNN:
         rpn_post_nms_top_n_test=after,
         box_nms_thresh=architecture.nms,
     )
+    if not mobile:
+        network.rpn = DistanceProposals(channels, before, after)
+        heads = network.roi_heads
+        network.roi_heads = RescoringHeads(
+            heads.box_roi_pool, heads.box_head, heads.box_predictor,
+            0.5, 0.5, 64, 1 / 3, None, heads.score_thresh, heads.nms_thresh, heads.detections_per_img,
+        )  # fmt: skip
+    return network
 
 
 class Detector:

@@ -26,7 +26,7 @@ from posetrack.detector import (
 from posetrack.errors import DeviceError, WeightsError
 
 SMALL = DetectorArchitecture(min_size=64, max_size=128)
-SMALL_CSP = DetectorArchitecture(CSP, min_size=64, max_size=128, pyramid=32, canonical=112, samples=1)
+SMALL_CSP = DetectorArchitecture(CSP, min_size=64, max_size=128, pyramid=32, canonical=112)
 CPU = torch.device("cpu")
 
 PARAMETERS = {  # REFERENCE 4.4

@@ -54,13 +54,13 @@ def _loop_options(rate: float, batch: int) -> Callable[[F], F]:
         grouped("Schedule", "--schedule", type=click.Choice(["cosine", "step"]), default="cosine",
                 help="step: the paper's, a tenth at 90 and at 120 of 140."),
         grouped("Schedule", "--warmup", type=click.IntRange(0), default=200, help="Steps in which the rate rises."),
-        grouped("Schedule", "--optimizer", type=click.Choice(["adamw", "adam"]), default="adamw"),
+        grouped("Schedule", "--optimizer", type=click.Choice(["adamw", "adam"]), default="adamw", help="How it steps."),
         grouped("Schedule", "--weight-decay", type=click.FloatRange(0), default=0.02, help="AdamW's."),
         grouped("Schedule", "--clip", type=click.FloatRange(0), default=0.0, help="Largest gradient norm; 0: any."),
         grouped("Schedule", "--average", type=click.FloatRange(0, 1, max_open=True), default=0.999,
                 help="Decay of the moving average, which is what is validated and exported."),
         grouped("Schedule", "--validate-every", type=click.IntRange(1), default=1000, help="Steps."),
-        grouped("Schedule", "--seed", type=click.IntRange(0), default=0),
+        grouped("Schedule", "--seed", type=click.IntRange(0), default=0, help="Of every draw."),
         grouped("Machine", "--device", default="auto", help="auto, cpu, cuda or cuda:N (torchrun: cuda)."),
         grouped("Machine", "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
                 help="auto: fp16 on CUDA, bf16 on CPUs that multiply it, else fp32."),
@@ -88,7 +88,7 @@ def train() -> None:
          help="Zip of joints/NAME.json with joints that another network made for the boxes or people of NAME.")
 @grouped("Data", "--cache", type=click.Path(path_type=Path), help="Keep the people cut out in this folder.")
 @grouped("Output", "--preview", type=click.Path(path_type=Path), help="Only write a picture of crops and targets here.")
-@grouped("Network", "--body", type=click.Choice(BODIES), default="mobilenet_v2")
+@grouped("Network", "--body", type=click.Choice(BODIES), default="mobilenet_v2", help="Under the head.")
 @grouped("Network", "--deconv-filters", default="128,96,64", help="Filters of the transposed convolutions.")
 @grouped("Network", "--laterals/--no-laterals", default=True, help="Join MobileNetV2's finer maps to the head's.")
 @grouped("Network", "--final-kernel", type=click.Choice(["1", "3"]), default=None,
@@ -145,9 +145,9 @@ def pose(output: Path | None, data: tuple[tuple[Path, float], ...], **options: A
 @grouped("Network", "--size", default="416x704", help="Short x long side of the light ones' input.")
 @grouped("Network", "--start", default="", show_default=False, metavar="FILE",
          help="Begin with what fits of these weights: a detector, a body, a pose network.")
-@grouped("Network", "--frozen", type=click.IntRange(0), default=4, help="First modules of a light body that stay.")
-@grouped("Network", "--old-rate", type=click.FloatRange(0), default=0.2, help="Share of the rate of what fitted.")
-@grouped("Loss", "--regions", type=click.IntRange(4), default=48, help="Proposals a picture that the box head sees.")
+@grouped("Network", "--frozen", type=click.IntRange(0), default=4, help="First modules of MobileNetV2 that stay.")
+@grouped("Network", "--body-rate", type=click.FloatRange(0), default=0.4, help="The body's share of the rate.")
+@grouped("Loss", "--regions", type=click.IntRange(4), default=96, help="Proposals a picture that the box head sees.")
 @grouped("Loss", "--mosaic", type=click.FloatRange(0, 1), default=0.4, help="Share of pictures made of four.")
 def detector(output: Path | None, data: tuple[tuple[Path, float], ...], **options: Any) -> None:
     """Train a detector on DATA: zip shards, folders or COCO JSON files, each perhaps with =WEIGHT of its pictures."""
@@ -188,7 +188,7 @@ def _detector_recipe(options: dict[str, Any]) -> DetectorRecipe:
         raise click.UsageError(str(error)) from error
     return DetectorRecipe(
         architecture, SceneSettings(short, short, long, mosaic=options["mosaic"]), options["batch"], options["start"],
-        options["frozen"], options["old_rate"], options["regions"],
+        options["frozen"], options["body_rate"], options["regions"],
         {str(path): weight for path, weight in options["weights"]},
         options["training_data"], options["licence"], Path(options["start"]).name,
     )  # fmt: skip

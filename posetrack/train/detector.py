@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from posetrack.cspnet import CspPyramid
 from posetrack.detector import CSP, Detector, DetectorArchitecture, build_detector
 from posetrack.errors import OutputError, WeightsError
 from posetrack.train.data import Shard
@@ -40,7 +39,7 @@ __all__ = [
     "train_detector",
 ]
 
-SHIPPED = DetectorArchitecture(CSP, min_size=416, max_size=704, pyramid=128, canonical=112, samples=1)
+SHIPPED = DetectorArchitecture(CSP, min_size=416, max_size=704, pyramid=128, canonical=112)
 """The network that ships."""
 
 
@@ -48,10 +47,10 @@ SHIPPED = DetectorArchitecture(CSP, min_size=416, max_size=704, pyramid=128, can
 class DetectorRecipe:
     """What is learned and from what, apart from the schedule.
 
-    `start` is a weights file of a whole detector or of a body. `frozen` counts the first modules of a light body that
-    stay as they are, `old_factor` multiplies the learning rate of what the start brought (a MobileNetV2 body; the CSP
-    body and its pyramid). `regions` are learned from in each of `batch` pictures. `weights` say how much more often
-    than others the pictures of a shard, or of a set in it, are drawn. `training_data`, `licence` and `started_from`
+    `start` is a weights file of a whole detector or of a body. `frozen` counts the first modules of a MobileNetV2 body
+    that stay as they are, `old_factor` multiplies the learning rate of the rest of the body. `regions` are learned
+    from in each of `batch` pictures. `weights` say how much more often than others the pictures of a shard, or of a
+    set in it, are drawn. `training_data`, `licence` and `started_from`
     are told in the weights' metadata.
     """
 
@@ -60,8 +59,8 @@ class DetectorRecipe:
     batch: int = 6
     start: str = ""
     frozen: int = 4
-    old_factor: float = 0.2
-    regions: int = 48
+    old_factor: float = 0.4
+    regions: int = 96
     weights: Mapping[str, float] = field(default_factory=dict)
     training_data: str = ""
     licence: str = ""
@@ -109,14 +108,12 @@ class DetectorTask:
         self.network: nn.Module = self.learner
 
     def groups(self) -> list[dict[str, Any]]:
-        """What the start brought, at its own rate, and the rest."""
-        backbone = self.learner.network.backbone
-        brought = backbone if isinstance(backbone, CspPyramid) else backbone.body
-        old = {id(p) for p in brought.parameters()}
+        """The body, at its own rate, and the rest."""
+        body = {id(p) for p in self.learner.network.backbone.body.parameters()}
         learning = [p for p in self.learner.parameters() if p.requires_grad]
         return [
-            {"params": [p for p in learning if id(p) in old], "factor": self.recipe.old_factor},
-            {"params": [p for p in learning if id(p) not in old]},
+            {"params": [p for p in learning if id(p) in body], "factor": self.recipe.old_factor},
+            {"params": [p for p in learning if id(p) not in body]},
         ]
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, list[Tensor], list[Tensor]]:

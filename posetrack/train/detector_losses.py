@@ -11,6 +11,8 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
+from posetrack.cspnet import DistanceProposals
+
 __all__ = ["detector_losses", "share_inside"]
 
 
@@ -37,13 +39,20 @@ def detector_losses(
     targets = [
         {"boxes": boxes, "labels": torch.ones(len(boxes), dtype=torch.int64, device=boxes.device)} for boxes in people
     ]
-    proposals, losses = _rpn_losses(network.rpn, shapes, features, targets, ignored)
+    losses: dict[str, Tensor]
+    if isinstance(network.rpn, DistanceProposals):
+        found, losses = network.rpn(shapes, features)
+        proposals = [boxes[:, :4] for boxes in found]
+    else:
+        proposals, losses = _rpn_losses(network.rpn, shapes, features, targets, ignored)
     proposals = [_regarded(p, t["boxes"], i) for p, t, i in zip(proposals, targets, ignored, strict=True)]
     heads = network.roi_heads
     proposals, _, labels, regression = heads.select_training_samples(proposals, targets)
     pooled = heads.box_head(heads.box_roi_pool(features, proposals, shapes.image_sizes))
     logits, deltas = heads.box_predictor(pooled)
-    if len(logits):
+    if not len(logits):  # everything is ignored
+        losses["class"] = 0 * logits.sum()
+    else:
         losses["class"], losses["box"] = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
     return losses
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posetrack.backbone import MOBILENET_LEVELS, MobileNetBody
-from posetrack.cspnet import CspPyramid
+from posetrack.cspnet import CspPyramid, DistanceProposals
 from posetrack.detector import DetectorArchitecture, PyramidMobileNet, build_detector
 from posetrack.fused import RELU6, can_fuse, conv_activation, fuse_activations
 from posetrack.pose.network import fold_batch_norms
@@ -109,6 +109,7 @@ class LearningDetector(nn.Module):
     """A detector that gives its loss: what the loop trains.
 
     Batch norms keep their statistics (batches are small); MobileNetV2's are folded, its first `frozen` modules fixed.
+    Of the CSP detector only the box head learns.
     """
 
     def __init__(self, architecture: DetectorArchitecture, frozen: int = 4, regions: int = 48) -> None:
@@ -118,8 +119,11 @@ class LearningDetector(nn.Module):
         self.network.to(memory_format=torch.channels_last)
         self.network.roi_heads.fg_bg_sampler.batch_size_per_image = regions
         self.network.roi_heads.fg_bg_sampler.positive_fraction = 1 / 3
-        self.network.rpn._pre_nms_top_n["training"] = 400
-        self.network.rpn._post_nms_top_n["training"] = 200
+        if isinstance(self.network.rpn, DistanceProposals):
+            self.network.rpn.after = 200
+        else:
+            self.network.rpn._pre_nms_top_n["training"] = 400
+            self.network.rpn._post_nms_top_n["training"] = 200
 
     def start_from(self, state: Mapping[str, Tensor]) -> list[str]:
         """Load what fits of `state`, make the body ready to learn, and give the names that fitted.
@@ -141,10 +145,11 @@ class LearningDetector(nn.Module):
         if isinstance(backbone, PyramidMobileNet):
             backbone.body = _LearningBody(backbone.body, self.frozen)
         elif isinstance(backbone, CspPyramid):
-            for module in list(backbone.body)[: self.frozen]:
-                module.requires_grad_(False)
+            # its proposals come trained and give no losses: what they read must stay as it is
+            for part in (backbone, self.network.rpn):
+                part.requires_grad_(False)
                 if can_fuse(torch.bfloat16):
-                    fuse_activations(module)
+                    fuse_activations(part)
         self.network.to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> LearningDetector:

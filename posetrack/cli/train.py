@@ -103,8 +103,6 @@ def train() -> None:
          help="Weight of a joint's pixels over the others'; 0 is the paper's loss.")
 @grouped("Loss", "--teacher", metavar="NAME|FILE", help="A pose network whose heatmaps are learned as well.")
 @grouped("Loss", "--distill", type=click.FloatRange(0), default=1.0, help="Weight of the teacher's heatmaps.")
-@grouped("Loss", "--location", type=click.FloatRange(0), default=0.001,
-         help="Weight of the cross entropy of where the joint is; 0 in the paper.")
 @grouped("Data", "--augment", type=click.FloatRange(0), default=1.0,
          help="How far crops are scaled, turned, coloured, hidden; 0: not at all, 1.4 for long runs.")
 def pose(output: Path | None, data: tuple[tuple[Path, float], ...], **options: Any) -> None:
@@ -207,7 +205,7 @@ def _pose_recipe(options: dict[str, Any]) -> PoseRecipe:
     try:
         recipe = PoseRecipe(
             _architecture(options), height, width, options["batch"], options["start"], options["frozen"],
-            options["body_rate"] if light else 1.0, options["foreground"], options["location"],
+            options["body_rate"] if light else 1.0, options["foreground"],
             options["distill"] if options["teacher"] else 0.0, Augmentation().times(options["augment"]),
             training_data=options["training_data"], licence=options["licence"],
             started_from=Path(options["start"]).name,

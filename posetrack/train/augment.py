@@ -32,7 +32,7 @@ class Augmentation:
     rotation: float = 25.0
     rotation_probability: float = 0.5
     flip: float = 0.5
-    half_body: float = 0.2
+    half_body: float = 0.25
     jitter: float = 0.04
     colour: float = 0.7
     blur: float = 0.07

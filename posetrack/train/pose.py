@@ -26,7 +26,7 @@ from posetrack.train.data import PeopleSet, Shard
 from posetrack.train.frozen import fuse_norms
 from posetrack.train.loop import LoopSettings, read_checkpoint, run_loop
 from posetrack.train.start import start_from
-from posetrack.train.targets import joints_mse, location_loss
+from posetrack.train.targets import joints_mse
 from posetrack.train.validation import Validation
 from posetrack.weights.files import Weights, build_network, save_weights
 
@@ -43,11 +43,10 @@ HEAD = ("deconv_layers", "final_layer", "laterals")
 class PoseRecipe:
     """What is learned and from what, apart from the schedule.
 
-    `start` is a weights file, whose batch norms then stay. `frozen` counts the first modules of a MobileNetV2 body
-    that stay as they are when there is a start;
-    `body_factor` multiplies the learning rate of the rest of the body. `foreground` and `location` weigh what is added
-    to the squared error (see posetrack.train.targets), `distill` a teacher's heatmaps. `mean` and `std` are of RGB
-    in 0..255; `training_data`, `licence` and `started_from` are told in the weights' metadata.
+    `start` is a weights file, whose batch norms then stay; `frozen` counts the first modules of a MobileNetV2 body
+    that stay as well. `body_factor` multiplies the learning rate of the rest of the body. `foreground` weighs a
+    joint's pixels over the others' (see `joints_mse`), `distill` a teacher's heatmaps. `mean` and `std` are of RGB in
+    0..255; `training_data`, `licence` and `started_from` are told in the weights' metadata.
     """
 
     architecture: PoseArchitecture = LIGHT
@@ -58,7 +57,6 @@ class PoseRecipe:
     frozen: int = 4
     body_factor: float = 0.3
     foreground: float = 4.0
-    location: float = 0.001
     distill: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
@@ -109,8 +107,6 @@ class PoseLearner(nn.Module):
         """The batch's loss."""
         output, recipe = self.heatmaps(batch.images), self.recipe
         loss = joints_mse(output, batch.target, batch.weight, recipe.foreground)
-        if recipe.location:
-            loss = loss + recipe.location * location_loss(output, batch.target, batch.weight)
         if batch.soft is not None:
             everywhere = torch.ones_like(batch.weight)
             loss = loss + recipe.distill * joints_mse(output, batch.soft, everywhere, recipe.foreground)

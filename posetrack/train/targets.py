@@ -11,7 +11,7 @@ from torch import Tensor
 
 from posetrack.types import Floats
 
-__all__ = ["heatmaps", "joints_mse", "location_loss", "reference_heatmaps", "sigma_for", "to_heatmap"]
+__all__ = ["heatmaps", "joints_mse", "reference_heatmaps", "sigma_for", "to_heatmap"]
 
 
 def sigma_for(height: int) -> float:
@@ -79,15 +79,3 @@ def joints_mse(output: Tensor, target: Tensor, weight: Tensor, foreground: float
     if foreground:
         error = error * (1 + foreground * target)
     return 0.5 * error.mean()
-
-
-def location_loss(output: Tensor, target: Tensor, weight: Tensor, sharpness: float = 10.0) -> Tensor:
-    """Cross entropy between softmax(sharpness * heatmap) and the normalised target, weighted by joint.
-
-    It asks only that the joint's pixels stand above all others, which squared error says very softly.
-    """
-    logits = (sharpness * output).flatten(2).log_softmax(-1)
-    wanted = target.flatten(2)
-    wanted = wanted / wanted.sum(-1, keepdim=True).clamp_min(1e-6)
-    divergence = (wanted * (wanted.clamp_min(1e-9).log() - logits)).sum(-1)
-    return (divergence * weight).sum() / weight.sum().clamp_min(1)

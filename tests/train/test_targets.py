@@ -13,7 +13,6 @@ from posetrack.skeleton import COCO17
 from posetrack.train.targets import (
     heatmaps,
     joints_mse,
-    location_loss,
     reference_heatmaps,
     sigma_for,
     to_heatmap,
@@ -97,19 +96,11 @@ def test_foreground_weighs_only_where_there_is_a_target():
     assert float(more) == pytest.approx(4 * 0.5 / 32)
 
 
-def test_location_loss_wants_the_peak_in_place():
-    target = torch.from_numpy(heatmaps(np.array([[[10, 20, 1.0]]], np.float32), (48, 32), 1.5)[0])
-    elsewhere = torch.from_numpy(heatmaps(np.array([[[20, 20, 1.0]]], np.float32), (48, 32), 1.5)[0])
-    weight = torch.ones(1, 1)
-    assert location_loss(target, target, weight) < location_loss(elsewhere, target, weight)
-    assert location_loss(elsewhere, target, torch.zeros(1, 1)) == 0
-
-
 def test_unlabelled_joints_have_no_gradient():
     output = torch.zeros(2, len(COCO17), 8, 8, requires_grad=True)
     weight = torch.zeros(2, len(COCO17))
     weight[:, 5:] = 1
     target = torch.ones(2, len(COCO17), 8, 8)
-    (joints_mse(output, target, weight, 4) + location_loss(output, target, weight)).backward()
+    joints_mse(output, target, weight, 4).backward()
     assert output.grad[:, :5].abs().max() == 0
     assert output.grad[:, 5:].abs().min() > 0

@@ -69,9 +69,10 @@ class DetectorArchitecture:
     """What a detector is built from; the defaults are the light one's.
 
     `classes` counts the background (None: what torchvision's published weights have). The rest describes the light
-    detector only: the short and the long side of its input in pixels, one tuple of `anchors` (square roots of areas,
-    in pixels of the input) a pyramid level and the last level's max-pool, their ratios of height to width, the
-    `pyramid`'s channels and the box head's `hidden` units, proposals before and after NMS, the IoU of the last NMS;
+    detectors only: the short and the long side of their input in pixels, one tuple of `anchors` (square roots of
+    areas, in pixels of the input) a pyramid level and the last level's max-pool and their ratios of height to width
+    (MobileNetV2's; the other has none), the `pyramid`'s channels and the box head's `hidden` units, proposals before
+    NMS (a level) and after, the IoU of the last NMS;
     boxes smaller than `canonical` pixels are pooled from the finest level, twice as large ones from the next but one,
     with `samples` x `samples` points for each of 7 x 7 cells.
     """
@@ -95,8 +96,10 @@ class DetectorArchitecture:
 
     def to_json(self) -> dict[str, Any]:
         """The fields that matter to this architecture, as JSON has them."""
-        if self.name in (LIGHT, CSP):
+        if self.name == LIGHT:
             return asdict(self)
+        if self.name == CSP:
+            return {key: value for key, value in asdict(self).items() if key not in ("anchors", "ratios")}
         return {"name": self.name} if self.classes is None else {"name": self.name, "classes": self.classes}
 
     @classmethod

@@ -173,7 +173,8 @@ def export(learner: LearningDetector, recipe: DetectorRecipe, path: Path, figure
     told = {
         "kind": "detector", "architecture": json.dumps(recipe.architecture.to_json()), "input": json.dumps(wants),
         "training_data": recipe.training_data, "licence": recipe.licence, "started_from": recipe.started_from,
-        "scores": json.dumps({key: round(value, 4) for key, value in figures.items()}), "recipe": replace(recipe, start=Path(recipe.start).name).to_json(),
+        "scores": json.dumps({key: round(value, 4) for key, value in figures.items()}),
+        "recipe": replace(recipe, start=Path(recipe.start).name).to_json(),
     }  # fmt: skip
     save_weights(path, learner.plain_state(), told)
 

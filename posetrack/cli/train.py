@@ -140,7 +140,8 @@ def pose(output: Path | None, data: tuple[tuple[Path, float], ...], **options: A
 @grouped("Output", "--preview", type=click.Path(path_type=Path), help="Only write a picture of scenes and boxes here.")
 @grouped("Network", "--architecture", default="fasterrcnn_cspnet_pan",
          help="A light one (also fasterrcnn_mobilenet_v2_fpn), or one of torchvision's Faster R-CNNs.")
-@grouped("Network", "--size", default="416x704", help="Short x long side of the light ones' input.")
+@grouped("Network", "--size", default="480x800", help="Short x long side of the light ones' input.")
+@grouped("Data", "--scene-size", show_default="--size", help="Short x long side that pictures are scaled to in training.")
 @grouped("Network", "--start", default="", show_default=False, metavar="FILE",
          help="Begin with what fits of these weights: a detector, a body, a pose network.")
 @grouped("Network", "--frozen", type=click.IntRange(0), default=4, help="First modules of MobileNetV2 that stay.")
@@ -175,6 +176,7 @@ def _detector_recipe(options: dict[str, Any]) -> DetectorRecipe:
     from posetrack.train.scenes import SceneSettings
 
     short, long = _numbers(options["size"], "x", "--size", 2)
+    shown = _numbers(options["scene_size"] or options["size"], "x", "--scene-size", 2)
     name = options["architecture"]
     light = {CSP: SHIPPED, LIGHT: DetectorArchitecture()}
     try:
@@ -185,7 +187,7 @@ def _detector_recipe(options: dict[str, Any]) -> DetectorRecipe:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return DetectorRecipe(
-        architecture, SceneSettings(short, short, long, mosaic=options["mosaic"]), options["batch"], options["start"],
+        architecture, SceneSettings(shown[0], *shown, mosaic=options["mosaic"]), options["batch"], options["start"],
         options["frozen"], options["body_rate"], options["regions"],
         {str(path): weight for path, weight in options["weights"]},
         options["training_data"], options["licence"], Path(options["start"]).name,

@@ -39,7 +39,7 @@ __all__ = [
     "train_detector",
 ]
 
-SHIPPED = DetectorArchitecture(CSP, min_size=416, max_size=704, pyramid=128, canonical=112)
+SHIPPED = DetectorArchitecture(CSP, min_size=480, max_size=800, pyramid=128, canonical=112)
 """The network that ships."""
 
 

@@ -141,7 +141,7 @@ def pose(output: Path | None, data: tuple[tuple[Path, float], ...], **options: A
 @grouped("Network", "--architecture", default="fasterrcnn_cspnet_pan",
          help="A light one (also fasterrcnn_mobilenet_v2_fpn), or one of torchvision's Faster R-CNNs.")
 @grouped("Network", "--size", default="480x800", help="Short x long side of the light ones' input.")
-@grouped("Data", "--scene-size", show_default="--size", help="Short x long side that pictures are scaled to in training.")
+@grouped("Data", "--scene-size", show_default="--size", help="What pictures are scaled to in training.")
 @grouped("Network", "--start", default="", show_default=False, metavar="FILE",
          help="Begin with what fits of these weights: a detector, a body, a pose network.")
 @grouped("Network", "--frozen", type=click.IntRange(0), default=4, help="First modules of MobileNetV2 that stay.")

@@ -299,8 +299,9 @@ def test_a_checkpoint_gives_its_detector_back(tmp_path):
     task = task_on(few, SceneSettings(96, 96, 96), 1)
     run_loop(task, loop, tmp_path, say=lambda line: None)
     learner, _ = network_of(tmp_path / "last.pt", average=False)
-    for key, value in task.learner.plain_state().items():
-        assert torch.equal(value, learner.plain_state()[key]), key
+    before, after = task.learner.plain_state(), learner.plain_state()
+    for key, value in before.items():
+        assert torch.equal(value, after[key]), key
 
 
 def test_training_on_shards(tmp_path):

@@ -187,7 +187,8 @@ def _detector_recipe(options: dict[str, Any]) -> DetectorRecipe:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return DetectorRecipe(
-        architecture, SceneSettings(shown[0], shown[0], shown[1], mosaic=options["mosaic"]), options["batch"], options["start"],
+        architecture, SceneSettings(shown[0], shown[0], shown[1], mosaic=options["mosaic"]),
+        options["batch"], options["start"],
         options["frozen"], options["body_rate"], options["regions"],
         {str(path): weight for path, weight in options["weights"]},
         options["training_data"], options["licence"], Path(options["start"]).name,

@@ -86,8 +86,10 @@ def test_poses_of_a_file_are_tracked_with_and_without_the_video(people, tmp_path
     run("-o", tmp_path / "without.json", "--poses", people / "clip.tracks.json")
     for path in (tmp_path / "with/clip.tracks.json", tmp_path / "without.json"):
         tracks, given = load(path), load(people / "clip.tracks.json")
-        np.testing.assert_allclose(tracks.keypoints, given.keypoints)
-        assert set(np.unique(tracks.sources)) <= {"file", ""}
+        # the one who is in every frame; others, where the file loses them, may be carried on by the flow
+        np.testing.assert_array_equal(tracks.keypoints[:, 0], given.keypoints[:, 0])
+        assert set(tracks.sources[:, 0]) == {"file"}
+    assert set(np.unique(tracks.sources)) <= {"file", ""}  # nobody is invented without a video
 
 
 def test_a_folder_half_done_goes_on_where_it_stopped(people, tmp_path):

@@ -13,12 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Boxes", "Estimate", "Floats", "Frame", "FrameResult", "Image", "Person", "Poses", "Source"]
+__all__ = ["Appearance", "Boxes", "Estimate", "Floats", "Frame", "FrameResult", "Image", "Person", "Poses", "Source"]
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
-Source = Literal["detector", "flow", "file"]
-"""Where a person's box came from: the detector, the optical flow, or a file given by the user."""
+Source = Literal["detector", "flow", "file", "fill"]
+"""Where a person's box came from: the detector, the optical flow, a file given by the user, or a gap filled later."""
+
+Appearance = NDArray[np.uint8]
+"""How a person looks, (D,) uint8: colours of the clothes and proportions of the body (posetrack.appearance)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,8 @@ class Person:
     """One person in one frame.
 
     `id` is the track's number, from 1; `score` in 0..1; `box` (4,) float32 x1, y1, x2, y2;
-    `keypoints` (J, 3) float32 x, y, score; `source` says where the box came from.
+    `keypoints` (J, 3) float32 x, y, score; `source` says where the box came from. `appearance` is there where it was
+    looked at; `raw` (J, 3) are the joints as they were before they were cleaned, where they were.
     """
 
     id: int
@@ -124,6 +128,8 @@ class Person:
     box: Floats
     keypoints: Floats
     source: Source = "detector"
+    appearance: Appearance | None = None
+    raw: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)

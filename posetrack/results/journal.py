@@ -9,8 +9,8 @@ state and goes on.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -103,18 +103,26 @@ class Journal:
 
     Left without an exception it finishes the file: closing line, fsync, rename. Left with one it keeps the
     journal for a resumed run (unless no frame was written). `resume` is what `resume_point` gave. `overwrite`
-    lets go of an earlier file or journal of that name. The folder is made when it is not there.
+    lets go of an earlier file or journal of that name; `names` are what people called the ids. The folder is made when
+    it is not there.
 
     Raises OutputError when the place cannot be written, is full, or holds something already.
     """
 
     def __init__(
-        self, path: str | Path, header: Header, *, resume: Resume | None = None, overwrite: bool = False
+        self,
+        path: str | Path,
+        header: Header,
+        *,
+        resume: Resume | None = None,
+        names: Mapping[int, str] | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
         self.part = journal_path(path)
         self._joints = len(header.skeleton)
         self._overwrite = overwrite
+        self._names = dict(names or {})
         self._summary = Summary()
         start, self._frames_read_at = write_header(header)
         if not overwrite:
@@ -194,7 +202,7 @@ class Journal:
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The tracks of the frames so far."""
-        return self._summary.tracks
+        return tuple(replace(track, name=self._names.get(track.id)) for track in self._summary.tracks)
 
     def __enter__(self) -> Journal:
         return self
@@ -219,7 +227,7 @@ class Journal:
             self._file.seek(self._end - 2)
             self._file.truncate()
             self._put(b"\n")
-        self._put(write_trailer(self._summary.tracks))
+        self._put(write_trailer(self.tracks))
         self._file.seek(self._frames_read_at)
         self._put(b"%d" % self._summary.frames + b" " * (FRAMES_READ_WIDTH - len(str(self._summary.frames))))
         try:
@@ -262,13 +270,20 @@ def _holds_frames(part: Path) -> bool:
 
 
 def write_tracks(
-    path: str | Path, header: Header, frames: Iterable[FrameResult], *, overwrite: bool = False
+    path: str | Path,
+    header: Header,
+    frames: Iterable[FrameResult],
+    *,
+    names: Mapping[int, str] | None = None,
+    overwrite: bool = False,
 ) -> tuple[Track, ...]:
     """Write a whole result file at once (what was made from another one) and give its tracks.
 
+    `names` are what people called the ids.
+
     Raises OutputError as `Journal` does; nothing is left behind when `frames` fails.
     """
-    journal = Journal(path, header, overwrite=overwrite)
+    journal = Journal(path, header, names=names, overwrite=overwrite)
     try:
         with journal:
             for result in frames:

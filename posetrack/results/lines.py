@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from posetrack.errors import FormatError
 from posetrack.results.rounding import rounded, rounded_box, rounded_joints
 from posetrack.skeleton import Skeleton
-from posetrack.types import Floats, FrameResult, Person, Source
+from posetrack.types import Appearance, Floats, FrameResult, Person, Source
 
 __all__ = [
     "FRAMES_READ_WIDTH", "VERSION", "Header", "Summary", "Track", "header_record", "parse_frame",
@@ -31,6 +31,7 @@ FRAMES_READ_WIDTH = 10
 _SOURCES = get_args(Source)
 _FRAME_FIELDS = {"index", "time", "people", "cut"}
 _PERSON_FIELDS = {"id", "score", "box", "from", "keypoints"}
+_PERSON_EXTRAS = {"appearance", "raw"}
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,30 @@ class Header:
 
     `generator` versions by name, `video` what was read (path, width, height, fps, duration ...; `frames_read`
     when it comes from a finished file), `skeleton` the order of the joints, `settings` every option in force.
-    The three dicts hold JSON values only.
+    `history` tells, oldest first, what was done to the tracks since they were made: the command, its parent file with
+    SHA-256, and the operations. All hold JSON values only.
     """
 
     generator: dict[str, Any]
     video: dict[str, Any]
     skeleton: Skeleton
     settings: dict[str, Any]
+    history: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Track:
-    """One identity in the whole file: first and last frame number, how many frames hold it, mean score."""
+    """One identity in the whole file: first and last frame number, how many frames hold it, mean score.
+
+    `name` is what a person called it, if anyone did.
+    """
 
     id: int
     first: int
     last: int
     frames: int
     mean_score: float
+    name: str | None = None
 
 
 class Summary:
@@ -98,7 +105,9 @@ def header_record(header: Header) -> dict[str, Any]:
     """The header as JSON values, `frames_read` left out: what must be equal for a run to go on."""
     video = {key: value for key, value in header.video.items() if key != "frames_read"}
     parts = {"generator": header.generator, "video": video, "skeleton": asdict(header.skeleton)}
-    record = {**parts, "settings": header.settings}
+    record: dict[str, Any] = {**parts, "settings": header.settings}
+    if header.history:
+        record["history"] = list(header.history)
     return dict(orjson.loads(orjson.dumps(record)))
 
 
@@ -109,13 +118,17 @@ def write_header(header: Header) -> tuple[bytes, int]:
     start = b'{"format":"posetrack","version":%d,"generator":%b,\n' % (VERSION, parts["generator"])
     start += b'"video":%b"frames_read":' % video
     blank = b"null".ljust(FRAMES_READ_WIDTH)
-    rest = b'},\n"skeleton":%b,\n"settings":%b,\n"frames":[\n' % (parts["skeleton"], parts["settings"])
+    rest = b'},\n"skeleton":%b,\n"settings":%b,\n' % (parts["skeleton"], parts["settings"])
+    if header.history:
+        rest += b'"history":%b,\n' % parts["history"]
+    rest += b'"frames":[\n'
     return start + blank + rest, len(start)
 
 
 def write_trailer(tracks: tuple[Track, ...]) -> bytes:
     """The line after the frames."""
-    return b'],"tracks":%b,"complete":true}\n' % orjson.dumps(tracks)
+    records = [{key: value for key, value in asdict(track).items() if value is not None} for track in tracks]
+    return b'],"tracks":%b,"complete":true}\n' % orjson.dumps(records)
 
 
 def write_frame(result: FrameResult, joints: int) -> bytes:
@@ -133,19 +146,24 @@ def _person_record(person: Person, joints: int) -> dict[str, Any]:
     box = rounded_box(person.box)
     if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] < 0).any():
         raise ValueError(f"id {person.id}: {person.box} is no box")
-    return {
+    record = {
         "id": int(person.id),
         "score": _number(person.score, 4, f"id {person.id}: score"),
         "box": box.tolist(),
         "from": person.source,
-        "keypoints": _keypoint_rows(person, joints),
+        "keypoints": _keypoint_rows(person.keypoints, joints, person.id),
     }
+    if person.raw is not None:
+        record["raw"] = _keypoint_rows(person.raw, joints, person.id)
+    if person.appearance is not None:
+        record["appearance"] = person.appearance.tolist()
+    return record
 
 
-def _keypoint_rows(person: Person, joints: int) -> list[list[float | None]]:
-    if person.keypoints.shape != (joints, 3):
-        raise ValueError(f"id {person.id}: keypoints of shape {person.keypoints.shape}, not ({joints}, 3)")
-    values = rounded_joints(person.keypoints)
+def _keypoint_rows(keypoints: Floats, joints: int, id: int) -> list[list[float | None]]:
+    if keypoints.shape != (joints, 3):
+        raise ValueError(f"id {id}: keypoints of shape {keypoints.shape}, not ({joints}, 3)")
+    values = rounded_joints(keypoints)
     rows: list[list[float | None]] = values.tolist()
     for joint in np.flatnonzero(np.isnan(values[:, 0])):
         rows[joint][:2] = [None, None]
@@ -176,7 +194,10 @@ def parse_header(record: Any, where: str) -> Header:
     if frames_read is not None and not _is_count(frames_read):
         raise FormatError(f"{where}, video.frames_read: {_shown(frames_read)} is not a number of frames")
     skeleton = _parse_skeleton(record["skeleton"], where)
-    return Header(record["generator"], record["video"], skeleton, record["settings"])
+    history = record.get("history", [])
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise FormatError(f"{where}, history: a list of objects is wanted, not {_shown(history)}")
+    return Header(record["generator"], record["video"], skeleton, record["settings"], tuple(history))
 
 
 def _parse_skeleton(record: Mapping[str, Any], where: str) -> Skeleton:
@@ -212,7 +233,7 @@ def parse_frame(record: Any, joints: int, where: str) -> FrameResult:
 
 
 def _parse_person(record: Any, joints: int, where: str) -> Person:
-    _check_fields(record, _PERSON_FIELDS, _PERSON_FIELDS, where)
+    _check_fields(record, _PERSON_FIELDS | _PERSON_EXTRAS, _PERSON_FIELDS, where)
     if not _is_count(record["id"]) or record["id"] < 1:
         raise FormatError(f"{where}.id: {_shown(record['id'])} is not an id (whole numbers from 1)")
     if not _is_number(record["score"]):
@@ -223,11 +244,24 @@ def _parse_person(record: Any, joints: int, where: str) -> Person:
     if np.isnan(box).any() or (box[2:] < 0).any():
         raise FormatError(f"{where}.box: {_shown(record['box'])} is not x, y, width, height")
     box[2:] += box[:2]
-    keypoints = _numbers(record["keypoints"], (joints, 3), f"{where}.keypoints")
+    keypoints = _parse_keypoints(record["keypoints"], joints, f"{where}.keypoints")
+    raw = _parse_keypoints(record["raw"], joints, f"{where}.raw") if "raw" in record else None
+    looks = _parse_appearance(record["appearance"], f"{where}.appearance") if "appearance" in record else None
+    return Person(record["id"], float(record["score"]), _float32(box), keypoints, record["from"], looks, raw)
+
+
+def _parse_keypoints(record: Any, joints: int, where: str) -> Floats:
+    keypoints = _numbers(record, (joints, 3), where)
     absent = np.isnan(keypoints)
     if absent.any() and not _absent_joints_are_whole(keypoints, absent):
-        raise FormatError(f"{where}.keypoints: a joint without a place is [null, null, 0]")
-    return Person(record["id"], float(record["score"]), _float32(box), _float32(keypoints), record["from"])
+        raise FormatError(f"{where}: a joint without a place is [null, null, 0]")
+    return _float32(keypoints)
+
+
+def _parse_appearance(record: Any, where: str) -> Appearance:
+    if not isinstance(record, list) or not record or not all(_is_count(value) and value < 256 for value in record):
+        raise FormatError(f"{where}: whole numbers from 0 to 255 are wanted, not {_shown(record)}")
+    return np.array(record, np.uint8)
 
 
 def _absent_joints_are_whole(keypoints: NDArray[np.float64], absent: NDArray[np.bool_]) -> bool:
@@ -258,7 +292,9 @@ def parse_tracks(record: Any, where: str) -> tuple[Track, ...]:
         raise FormatError(f"{where}, tracks: a list is wanted, not {_shown(record)}")
     fields = {"id", "first", "last", "frames", "mean_score"}
     for i, track in enumerate(record):
-        _check_fields(track, fields, fields, f"{where}, tracks[{i}]")
+        _check_fields(track, fields | {"name"}, fields, f"{where}, tracks[{i}]")
+        if not isinstance(track.get("name", ""), str):
+            raise FormatError(f"{where}, tracks[{i}].name: {_shown(track['name'])} is not a name")
         for field in fields - {"mean_score"}:
             if not _is_count(track[field]):
                 raise FormatError(f"{where}, tracks[{i}].{field}: {_shown(track[field])} is not a whole number")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class TrackReader:
         if said is not None and said != seen.frames:
             raise FormatError(f"{self.path}, video.frames_read: {said}, but the file holds {seen.frames} frames")
         for said_track, track in zip(self.tracks, seen.tracks, strict=False):
-            if said_track != track:
+            if replace(said_track, name=None) != track:
                 raise FormatError(f"{self.path}, tracks: the entry of id {said_track.id} does not fit the frames")
         if len(self.tracks) != len(seen.tracks):
             raise FormatError(

@@ -1,14 +1,18 @@
 """schema.json: what is written fits it, and what the reader refuses it refuses too."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
+import numpy as np
 import pytest
 from made_tracks import HEADER, made_frames
 
 from posetrack.errors import FormatError
 from posetrack.results.native import read_tracks, write_tracks
+
+LOOK = np.arange(40, dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +26,16 @@ def schema():
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_what_is_written_fits(schema, tmp_path, count):
     write_tracks(tmp_path / "a.json", HEADER, made_frames(count))
+    schema.validate(json.loads((tmp_path / "a.json").read_bytes()))
+
+
+def test_what_was_cleaned_fits(schema, tmp_path):
+    header = replace(HEADER, history=({"command": "clean"},))
+    frames = [
+        replace(frame, people=tuple(replace(p, raw=p.keypoints, appearance=LOOK, source="fill") for p in frame.people))
+        for frame in made_frames(6)
+    ]
+    write_tracks(tmp_path / "a.json", header, frames, names={1: "Ana"})
     schema.validate(json.loads((tmp_path / "a.json").read_bytes()))
 
 

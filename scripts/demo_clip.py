@@ -111,10 +111,14 @@ def texture(seed: int, width: int, height: int, colours: tuple[tuple[int, int, i
     return dark + field * (light - dark)
 
 
-def paste(canvas: Layer, person: Layer, left: float, top: float) -> None:
-    """Blend a person into the canvas at a place between pixels."""
+def placed(person: Layer, left: float, top: float, shape: tuple[int, int]) -> Layer:
+    """A person at a place between pixels of an otherwise clear picture of `shape` (height, width)."""
     matrix = np.array([[1, 0, left], [0, 1, top]], np.float64)
-    layer = cv2.warpAffine(person, matrix, (canvas.shape[1], canvas.shape[0]), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(person, matrix, shape[::-1], flags=cv2.INTER_LINEAR)
+
+
+def paste(canvas: Layer, layer: Layer) -> None:
+    """Blend a layer of the canvas's size into it."""
     canvas += layer[..., 3:] * (layer[..., :3] - canvas)
 
 
@@ -140,7 +144,8 @@ def main(target: Path) -> None:
                     if walk.height == height:
                         bob = height / 60 * np.sin(time * 9 + 2 * k)
                         floor = WALLS.get(height, HEIGHT) + 0.06 * height
-                        paste(canvas, dressed, walk.middle(time) - dressed.shape[1] / 2, floor - height + bob)
+                        left = walk.middle(time) - dressed.shape[1] / 2
+                        paste(canvas, placed(dressed, left, floor - height + bob, (HEIGHT, WIDTH)))
                 if height in WALLS:
                     canvas[WALLS[height] :] = walls[height][WALLS[height] :, pan : pan + WIDTH]
             writer.write(np.rint(255 * np.clip(canvas, 0, 1)).astype(np.uint8), time)

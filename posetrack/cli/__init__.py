@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Track the people of videos: JSON out, an annotated video on request.",
     "render": "Draw tracks on their video again, without the networks.",
     "export": "Write tracks in the formats of other tools.",
+    "edit": "Replay corrections of identities made in review.",
     "eval": "Score results, or networks, against the truth.",
     "train": "Train the pose network or the detector.",
     "weights": "List, fetch, import, check and export network weights.",

@@ -174,6 +174,10 @@ class EditsFile:
         """Whether the file that was found ended in half a line, which is lost."""
         return self._record is not None and self._record.cut
 
+    def sha256(self) -> str:
+        """The hash of the result file."""
+        return self._sha256()
+
     def apply(self, edit: Edit) -> Relabelling:
         """Make an edit and keep it; ValueError that says why when it makes no sense now, OutputError as for `undo`."""
         return self._keep(edit)
@@ -193,7 +197,7 @@ class EditsFile:
     def verify(self) -> None:
         """FormatError when the file that was found belongs to another result file; this asks for the hash."""
         if self._record and not self._verified:
-            self._record.check(self.tracks, self._sha256())
+            self._record.check(self.tracks, self.sha256())
         self._verified = True
 
     def _check_size(self, record: EditsRecord) -> None:
@@ -245,7 +249,7 @@ class EditsFile:
             raise OutputError(f"{self.path}: cannot be written ({error.strerror}); the edit is not kept") from error
 
     def _head(self) -> bytes:
-        tracks = {"name": self.tracks.name, "bytes": self.tracks.stat().st_size, "sha256": self._sha256()}
+        tracks = {"name": self.tracks.name, "bytes": self.tracks.stat().st_size, "sha256": self.sha256()}
         return orjson.dumps({"format": _FORMAT, "version": EDITS_VERSION, "tracks": tracks}) + b"\n"
 
     def _begin(self, data: bytes) -> None:

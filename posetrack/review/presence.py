@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posetrack.types import FrameResult
+from posetrack.results.reader import TrackReader
+from posetrack.review.records import frame_records
 
 __all__ = ["Numbers", "Presence", "PresenceBuilder", "presence_of"]
 
@@ -103,9 +104,9 @@ class PresenceBuilder:
         return Presence(np.array(self._frames, np.int64), runs)
 
 
-def presence_of(frames: Iterable[FrameResult]) -> Presence:
-    """The presence of the people of `frames` (a TrackReader, say), in one pass."""
+def presence_of(reader: TrackReader) -> Presence:
+    """Who is in which frames of a result file, in one pass; FormatError when it is damaged."""
     builder = PresenceBuilder()
-    for frame in frames:
-        builder.add(frame.index, (person.id for person in frame.people))
+    for frame, ids, _ in frame_records(reader):
+        builder.add(frame, ids)
     return builder.done()

@@ -25,11 +25,6 @@ class Block:
     frames: list[Frame]
     before: Frame | None
 
-    @property
-    def neighbours(self) -> Iterator[tuple[Frame | None, Frame]]:
-        """Each frame with the one before it."""
-        return zip([self.before, *self.frames], self.frames, strict=False)
-
 
 def blocks(frames: Iterable[Frame], size: int, before: Frame | None = None) -> Iterator[Block]:
     """`frames` in blocks of those that share `index // size`; `before` precedes the first of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from posetrack.errors import DeviceError, FormatError
 from posetrack.types import Floats, Image
 
-__all__ = ["CUT_THRESHOLD", "FLOWS", "Flow", "cut_score", "make_flow", "read_flow"]
+__all__ = ["CUT_THRESHOLD", "FLOWS", "Flow", "Glance", "cut_score", "gray", "make_flow", "read_flow"]
 
 Flow = Callable[[Image, Image], Floats]
-"""Previous and current frame, (H, W, 3) uint8 RGB, to the displacement of each pixel of the previous one,
-(H, W, 2) float32, x then y."""
+"""Previous and current frame, (H, W, 3) uint8 RGB or (H, W) uint8 gray, to the displacement of each pixel of the
+previous one, (H, W, 2) float32, x then y."""
 
 CUT_THRESHOLD = 0.48
 """The `cut_score` from which on a new scene begins.
@@ -98,10 +99,15 @@ def make_flow(name: str) -> Flow | None:
 def _calculate(calc: Callable[..., Any], previous: Image, current: Image) -> Floats:
     if previous.shape != current.shape:
         raise ValueError(f"flow wants two pictures of one size, not {previous.shape} and {current.shape}")
-    grays = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (previous, current)]
+    grays = [gray(image) if image.ndim == 3 else image for image in (previous, current)]
     if min(previous.shape[:2]) < SMALLEST:
         return np.zeros((*previous.shape[:2], 2), np.float32)
     return np.asarray(calc(grays[0], grays[1], None), np.float32)
+
+
+def gray(image: Image) -> Image:
+    """What flow sees of an image (H, W, 3) uint8 RGB: (H, W) uint8."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def read_flow(flow: Floats, points: Floats) -> Floats:
@@ -126,21 +132,30 @@ def read_flow(flow: Floats, points: Floats) -> Floats:
     return read
 
 
-def cut_score(previous: Image, current: Image) -> float:
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What `cut_score` compares of a frame: form (36, 64) uint8, gray, and the shares of colours (16, 16, 16)."""
+
+    form: Image
+    colours: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, image: Image) -> Glance:
+        """A glance at an image (H, W, 3) uint8 RGB."""
+        small: Any = cv2.resize(image, (64, 36), interpolation=cv2.INTER_AREA)
+        return cls(gray(small), _colours(small))
+
+
+def cut_score(previous: Glance, current: Glance) -> float:
     """How much two neighbouring frames look like two scenes, 0 to 1: the geometric mean of two disagreements.
 
     One is 1 - the best correlation of the pictures under any shift, at 64x36, gray: a panning camera or a
     flash keep it low. The other is the Hellinger distance of their colours (Lab, 16 bins a channel): motion
     and blur keep it low. A cut has both.
     """
-    before, after = _thumbnail(previous), _thumbnail(current)
-    form = 1 - _best_correlation(*(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) for small in (before, after)))
-    shared = float(np.sqrt(_colours(before) * _colours(after)).sum())
+    form = 1 - _best_correlation(previous.form, current.form)
+    shared = float(np.sqrt(previous.colours * current.colours).sum())
     return float(np.sqrt(max(form, 0.0) * np.sqrt(max(1 - shared, 0.0))))
-
-
-def _thumbnail(image: Image) -> Any:
-    return cv2.resize(image, (64, 36), interpolation=cv2.INTER_AREA)
 
 
 def _colours(thumbnail: Any) -> NDArray[np.float64]:

@@ -10,15 +10,16 @@ depend on how.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
 from posetrack.blocks import Block, ahead, blocks
 from posetrack.cores import core_count, single_threaded_opencv
-from posetrack.flow import CUT_THRESHOLD, cut_score, make_flow
+from posetrack.flow import CUT_THRESHOLD, Glance, cut_score, gray, make_flow
 from posetrack.geometry import nms
 from posetrack.skeleton import Skeleton
 from posetrack.tracker import PoseTracker, TrackerSettings
@@ -75,19 +76,34 @@ class Observation:
     cut: bool
 
 
-Motion = Callable[[Frame | None, Frame], tuple[Floats | None, bool]]
+Moved = tuple[Floats | None, bool]
+"""The flow that leads from the frame before, and whether a new scene begins."""
+STILL: Moved = (None, False)
+Motion = Callable[[Block, ThreadPoolExecutor], list[Future[Moved]]]
 
 
 def make_motion(settings: PipelineSettings) -> Motion:
-    """The function that gives the flow from one frame to the next, and whether a new scene begins there."""
+    """The function that has a pool look at how a block's frames move, each from the one before it."""
     flow = make_flow(settings.flow)
 
-    def motion(before: Frame | None, frame: Frame) -> tuple[Floats | None, bool]:
+    def see(frame: Frame) -> tuple[Image, Glance]:
+        return gray(frame.image), Glance.of(frame.image)
+
+    def move(before: Future[tuple[Image, Glance]] | None, frame: Future[tuple[Image, Glance]]) -> Moved:
         if before is None or flow is None:
-            return None, False
-        if before.image.shape != frame.image.shape or cut_score(before.image, frame.image) >= settings.cut:
+            return STILL
+        (old, old_glance), (new, new_glance) = before.result(), frame.result()
+        if old.shape != new.shape or cut_score(old_glance, new_glance) >= settings.cut:
             return None, True
-        return flow(before.image, frame.image), False
+        return flow(old, new), False
+
+    def motion(block: Block, pool: ThreadPoolExecutor) -> list[Future[Moved]]:
+        if flow is None:
+            return [pool.submit(lambda: STILL) for _ in block.frames]
+        # each frame is seen once; a pool begins things in order, so nothing waits for what can't have begun
+        before = None if block.before is None else pool.submit(see, block.before)
+        seen = [before, *(pool.submit(see, frame) for frame in block.frames)]
+        return [pool.submit(move, old, new) for old, new in pairwise(seen) if new is not None]
 
     return motion
 
@@ -96,15 +112,15 @@ def observe(
     block: Block, sight: Sight, motion: Motion, settings: PipelineSettings, pool: ThreadPoolExecutor
 ) -> list[Observation]:
     """Everything stateless about a block: people, their poses in one pass, and flow (in `pool`, beside them)."""
-    moved = [pool.submit(motion, before, frame) for before, frame in block.neighbours]
+    moved = motion(block, pool)
     looked_at = [frame for frame in block.frames if frame.index % settings.detect_every == 0]
     people: Sequence[Boxes | Poses] = sight.find(looked_at)
     found = dict(zip((frame.index for frame in looked_at), people, strict=True))
     poses = _estimate_all(looked_at, found, sight, settings.tracker.nms_iou)
     nobody = Boxes.empty() if sight.estimates else Poses.empty(len(sight.skeleton))
     return [
-        Observation(frame, found.get(frame.index, nobody), poses.get(frame.index), *motion_.result())
-        for frame, motion_ in zip(block.frames, moved, strict=True)
+        Observation(frame, found.get(frame.index, nobody), poses.get(frame.index), *move.result())
+        for frame, move in zip(block.frames, moved, strict=True)
     ]
 
 

@@ -54,6 +54,17 @@ class Queued:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @classmethod
+    def concatenate(cls, entries: Sequence[Queued]) -> Queued:
+        """All people of `entries`, of which there is one at least, in one; none of them may have coasted."""
+        return cls(
+            np.concatenate([entry.ids for entry in entries]),
+            Poses.concatenate(*(entry.poses for entry in entries)),
+            np.concatenate([entry.carried for entry in entries]),
+            np.concatenate([entry.box_scores for entry in entries]),
+            np.concatenate([entry.velocities for entry in entries]),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The entry in JSON values, NaN as None; float32 numbers come back exactly."""
         return {
@@ -96,18 +107,22 @@ def located(keypoints: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(keypoints[..., :2]).all(axis=-1) & np.any(keypoints != 0, axis=-1))
 
 
-def propagate(entry: Queued, flow: Floats, latest: Velocities) -> Queued:
-    """`entry` carried one frame on by `flow` (H, W, 2) float32, pixels; joints that leave the image are dropped.
+def propagate(queue: Sequence[Queued], flow: Floats, latest: Velocities) -> list[Queued]:
+    """The `queue` carried one frame on by `flow` (H, W, 2) float32, pixels; joints that leave the image are dropped.
 
-    What it coasted before, by the `latest` velocities, is settled first.
+    What entries coasted before, by the `latest` velocities, is settled first. All joints are read at once: most of
+    the time would go into the calls.
     """
+    if not queue:
+        return []
     height, width = flow.shape[:2]
-    carried = settle(entry, latest).carried.copy()
+    carried = np.concatenate([settle(entry, latest).carried for entry in queue])
     joints = carried.reshape(-1, 3)  # a view
     joints[:, :2] += read_flow(flow, joints[:, :2])  # NaN outside the picture
     outside = ~np.all((joints[:, :2] >= -0.5) & (joints[:, :2] <= (width - 0.5, height - 0.5)), axis=1)
     joints[outside] = NOT_CARRIED
-    return replace(entry, carried=carried, coasted=0)
+    parts = np.split(carried, np.cumsum([len(entry) for entry in queue])[:-1])
+    return [replace(entry, carried=part, coasted=0) for entry, part in zip(queue, parts, strict=True)]
 
 
 def coast(entry: Queued) -> Queued:
@@ -117,7 +132,9 @@ def coast(entry: Queued) -> Queued:
 
 def settle(entry: Queued, latest: Velocities) -> Queued:
     """`entry` with its joints where the `latest` velocities took them while it coasted."""
-    if not entry.coasted or not len(entry):
+    if not entry.coasted:
+        return entry
+    if not len(entry):
         return replace(entry, coasted=0)
     moves = np.array([latest[i] for i in entry.ids.tolist()], np.float32) * np.float32(entry.coasted)
     carried = entry.carried.copy()

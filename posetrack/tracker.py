@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posetrack.geometry import iou, suppress
-from posetrack.matching import MATCHINGS, SIMILARITIES, JointTerms, best_similarity, shape_similarity
+from posetrack.matching import MATCHINGS, SIMILARITIES, JointTerms, Similarity, best_similarity, shape_similarity
 from posetrack.oks import crop_areas, oks, oks_nms
 from posetrack.propagation import (
     NOT_CARRIED,
@@ -154,7 +154,7 @@ class PoseTracker:
         """Every queued person's joints, one frame on."""
         if flow is not None:
             latest = latest_velocities(self.queue)
-            moved = [propagate(entry, flow, latest) for entry in self.queue]
+            moved = propagate(self.queue, flow, latest)
         elif self.settings.motion == "velocity":
             moved = [coast(entry) for entry in self.queue]
         else:
@@ -171,12 +171,28 @@ class PoseTracker:
 
     def _estimate(self, image: Image, detected: Boxes, carried: Boxes, estimate: Estimate) -> Found:
         """Poses on the unified boxes, without duplicates and people hardly seen."""
-        boxes, sources = unify(detected, carried[carried.scores > 0], self.settings.nms_iou)
-        poses = estimate(image, boxes) if len(boxes) else Poses.empty(len(self.skeleton))
+        detected = unify(detected, Boxes.empty(), self.settings.nms_iou)[0]
+        poses = estimate(image, detected) if len(detected) else Poses.empty(len(self.skeleton))
+        boxes, sources = unify(detected, carried[self._missed(carried, poses)], self.settings.nms_iou)
+        if len(boxes) > len(detected):
+            poses = Poses.concatenate(poses, estimate(image, boxes[len(detected) :]))
         areas = crop_areas(poses.boxes)
         kept = oks_nms(poses.keypoints, poses.scores, areas, self.skeleton.sigmas, self.settings.oks_nms)
         kept = kept[poses.scores[kept] >= self.settings.person_threshold]
         return self._complement(Found(poses, boxes.scores, sources)[kept])
+
+    def _missed(self, carried: Boxes, detected: Poses) -> NDArray[np.bool_]:
+        """Which of the newest entry's boxes `carried` (N,) are of people that none of the poses `detected` shows.
+
+        It spares the network the poses that `_complement` would throw away.
+        """
+        wanted = np.asarray(carried.scores > 0, np.bool_)
+        if not wanted.any() or not len(detected):
+            return wanted
+        shown = detected[detected.scores >= self.settings.person_threshold]
+        areas = (crop_areas(carried.xyxy)[:, None] + crop_areas(shown.boxes)[None]) / 2
+        alike = oks(self.queue[0].carried, shown.keypoints, areas, self.skeleton.sigmas)
+        return wanted & ~(alike > self.settings.flow_oks_nms).any(axis=1)
 
     def _complement(self, found: Found) -> Found:
         """`found` without poses on flow boxes that show somebody whom a detector's box shows already."""
@@ -208,11 +224,14 @@ class PoseTracker:
             (function, self.settings.similarity_threshold),
             (shape_similarity, self.settings.recovery_threshold),
         )
+        compared: dict[Similarity, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
         for group in (~found.flowing, found.flowing):
             for alike, threshold in rounds:
                 if ids[group].all():
                     break
-                known, matrix = best_similarity(alike, queue, found.poses, self.joints)
+                if alike not in compared:
+                    compared[alike] = best_similarity(alike, queue, found.poses, self.joints)
+                known, matrix = compared[alike]
                 matrix = np.where(np.isin(known, ids)[:, None] | (ids > 0) | ~group, 0, matrix)
                 for row, column in MATCHINGS[self.settings.matching](matrix, threshold):
                     ids[column] = known[row]

@@ -16,7 +16,7 @@ from posetrack.evaluate.ablation import Variant, variant_scores
 from posetrack.evaluate.load import Side, pair_up, read_side, side_of_results
 from posetrack.evaluate.people import Integers, Pair, chosen_joints
 from posetrack.evaluate.report import PoseSettings
-from posetrack.flow import CUT_THRESHOLD, cut_score, make_flow
+from posetrack.flow import CUT_THRESHOLD, Glance, cut_score, make_flow
 from posetrack.geometry import enlarge
 from posetrack.pipeline import Sight
 from posetrack.skeleton import Skeleton
@@ -119,7 +119,7 @@ def run_variants(
     results: dict[str, list[FrameResult]] = {v.name: [] for v in variants}
     before: Frame | None = None
     for frame in frames:
-        cut = before is not None and cut_score(before.image, frame.image) >= CUT_THRESHOLD
+        cut = before is not None and cut_score(Glance.of(before.image), Glance.of(frame.image)) >= CUT_THRESHOLD
         carry = before is not None and not cut
         moved = {name: flow(before.image, frame.image) if flow and before and carry else None
                  for name, flow in flows.items()}  # fmt: skip

@@ -21,7 +21,7 @@ import click
 import torch
 
 from posetrack.cores import core_count
-from posetrack.flow import make_flow
+from posetrack.flow import gray, make_flow
 from posetrack.networks import Networks, NetworkSettings, load_networks
 from posetrack.pipeline import PipelineSettings, follow
 from posetrack.results.native import Header, Journal
@@ -90,21 +90,23 @@ def stages(
     import posetrack.pipeline as rooms
 
     clock = Stages()
-    original = rooms.make_flow, networks.detector.detect, networks.estimator.network.forward
+    original = networks.detector.detect, networks.estimator.network.forward
     rooms.make_flow = lambda name: clock.wrap("flow", make_flow(name))
+    rooms.gray = clock.wrap("flow", gray)
     networks.detector.detect = clock.wrap("detector", networks.detector.detect)
     networks.estimator.network.forward = clock.wrap("pose network", networks.estimator.network.forward)
     begun, cpu = time.perf_counter(), time.process_time()
     frames = pipeline(video, end, networks, folder)
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    rooms.make_flow, networks.detector.detect, networks.estimator.network.forward = original
+    rooms.make_flow, rooms.gray = make_flow, gray
+    networks.detector.detect, networks.estimator.network.forward = original
     return clock.seconds, cpu, wall, frames
 
 
 @click.command()
 @click.argument("video")
 @click.option("--end", type=float, help="Seconds of the clip to use.")
-@click.option("--rounds", default=3, show_default=True, help="Runs of each, in turn.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each, in turn.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--detector", default="detector", show_default=True)
 @click.option("--pose", default="pose", show_default=True)

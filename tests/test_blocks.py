@@ -1,5 +1,6 @@
 import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_a_run_that_goes_on_sees_the_same_blocks_and_neighbours(count, edge, siz
     rest = list(blocks(frames(range(edge, count)), size, before))
 
     def pairs(made):
-        return [(a.index if a else None, b.index) for block in made for a, b in block.neighbours]
+        return [(a.index if a else None, b.index) for block in made for a, b in pairwise([block.before, *block.frames])]
 
     assert pairs(rest) == pairs(whole)[edge:]
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from posetrack.errors import DeviceError, FormatError
-from posetrack.flow import CUT_THRESHOLD, FLOWS, cut_score, make_flow, read_flow
+from posetrack.flow import CUT_THRESHOLD, FLOWS, Glance, cut_score, gray, make_flow, read_flow
+from posetrack.types import Image
 from posetrack.video import open_video
 
 
@@ -119,27 +120,38 @@ def test_reading_no_points_and_points_that_are_nowhere() -> None:
     np.testing.assert_array_equal(np.isnan(read_flow(flow, points)[:, 0]), [True, True, False, True, False])
 
 
+def test_flow_reads_gray_pictures_as_it_reads_coloured_ones() -> None:
+    first, second = texture(1), shifted(texture(1), 3, 1)
+    flow = make_flow("dis-fast")
+    assert flow is not None
+    np.testing.assert_array_equal(flow(gray(first), gray(second)), flow(first, second))
+
+
 # -- cuts ------------------------------------------------------------------------------------------------------------
+
+
+def difference(previous: Image, current: Image) -> float:
+    return cut_score(Glance.of(previous), Glance.of(current))
 
 
 def test_scores_of_made_up_neighbours() -> None:
     image, other = texture(0), 255 - texture(5) // 2
     noise = np.random.default_rng(0).integers(120, 130, (2, 90, 160, 3), np.uint8)
-    assert cut_score(image, image) == pytest.approx(0, abs=1e-3)
-    assert cut_score(image, shifted(image, 20, 5)) < 0.5 * CUT_THRESHOLD
-    assert cut_score(noise[0], noise[1]) < 0.5 * CUT_THRESHOLD
-    assert cut_score(image, cv2.convertScaleAbs(image, alpha=0.8, beta=50)) < CUT_THRESHOLD  # a flash
-    assert cut_score(image, other) > CUT_THRESHOLD
-    assert cut_score(other, image) == pytest.approx(cut_score(image, other))
-    assert cut_score(np.zeros_like(image), np.zeros_like(image)) == 0
-    assert 0 <= cut_score(np.zeros_like(image), np.full_like(image, 255)) <= 1
+    assert difference(image, image) == pytest.approx(0, abs=1e-3)
+    assert difference(image, shifted(image, 20, 5)) < 0.5 * CUT_THRESHOLD
+    assert difference(noise[0], noise[1]) < 0.5 * CUT_THRESHOLD
+    assert difference(image, cv2.convertScaleAbs(image, alpha=0.8, beta=50)) < CUT_THRESHOLD  # a flash
+    assert difference(image, other) > CUT_THRESHOLD
+    assert difference(other, image) == pytest.approx(difference(image, other))
+    assert difference(np.zeros_like(image), np.zeros_like(image)) == 0
+    assert 0 <= difference(np.zeros_like(image), np.full_like(image, 255)) <= 1
 
 
 def cuts(clip: Path) -> list[int]:
     found, previous = [], None
     with open_video(clip) as video:
         for frame in video:
-            if previous is not None and cut_score(previous, frame.image) >= CUT_THRESHOLD:
+            if previous is not None and difference(previous, frame.image) >= CUT_THRESHOLD:
                 found.append(frame.index)
             previous = frame.image
     return found

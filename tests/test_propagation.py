@@ -57,14 +57,14 @@ def uniform(dx: float, dy: float, width: int = 20, height: int = 10) -> Floats:
 def test_a_joint_moves_with_the_flow_until_it_leaves(
     joint: tuple[float, float, float], where: tuple[float, float, float]
 ) -> None:
-    carried = propagate(queued(pose(joint)), uniform(2, 1), {}).carried[0, 0]
+    carried = propagate([queued(pose(joint))], uniform(2, 1), {})[0].carried[0, 0]
     assert carried == pytest.approx(np.array(where), nan_ok=True)
 
 
 def test_flow_is_read_between_pixels_and_chained() -> None:
     ramp = uniform(0, 0)
     ramp[:, :, 0] = np.arange(20) / 4  # a joint at x moves by x / 4
-    entry = propagate(propagate(queued(pose((6, 5, 1))), ramp, {}), ramp, {})
+    (entry,) = propagate(propagate([queued(pose((6, 5, 1)))], ramp, {}), ramp, {})
     assert entry.carried[0, 0] == pytest.approx([6 * 1.25**2, 5, 1])
     assert entry.poses.keypoints[0, 0] == pytest.approx([6, 5, 1])
 
@@ -73,7 +73,7 @@ def test_without_flow_people_go_on_by_their_latest_velocity() -> None:
     entry = coast(coast(queued(pose((5, 5, 1)), velocity=(1, 0))))
     assert entry.carried[0, 0] == pytest.approx([5, 5, 1])
     assert settle(entry, {1: np.float32([3, -1])}).carried[0, 0] == pytest.approx([11, 3, 1])
-    flowed = propagate(entry, uniform(0.5, 0), {1: np.float32([3, -1])})
+    (flowed,) = propagate([entry], uniform(0.5, 0), {1: np.float32([3, -1])})
     assert flowed.carried[0, 0] == pytest.approx([11.5, 3, 1])
     assert flowed.coasted == 0
 

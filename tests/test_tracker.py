@@ -147,19 +147,35 @@ def test_without_propagation_flow_gives_no_boxes() -> None:
     assert tracker.step(frame(1), Boxes.empty(), STILL, estimate) == []
 
 
-def test_poses_on_the_detectors_boxes_do_not_depend_on_flow() -> None:
-    asked: list[bytes] = []
+class Listening:
+    """An estimate that remembers for which boxes (N, 4) it was asked."""
 
-    def listening(image: Image, found: Boxes) -> Poses:
-        asked.append(found.xyxy[:2].tobytes())
+    def __init__(self) -> None:
+        self.asked: list[list[list[float]]] = []
+
+    def __call__(self, image: Image, found: Boxes) -> Poses:
+        self.asked.append(found.xyxy.tolist())
         return estimate(image, found)
 
+
+def test_poses_on_the_detectors_boxes_do_not_depend_on_flow() -> None:
     detected = boxes((100, 100, 200, 200, 0.6), (300, 100, 400, 200, 0.9))
     for flow in (STILL, None):
-        tracker = PoseTracker(COCO17)
+        tracker, listening = PoseTracker(COCO17), Listening()
         tracker.step(frame(0), boxes((110, 100, 210, 200, 0.9), (500, 100, 600, 200, 0.9)), None, estimate)
         tracker.step(frame(1), detected, flow, listening)
-    assert asked == [detected.xyxy[::-1].tobytes()] * 2
+        assert listening.asked[0] == detected.xyxy[::-1].tolist()
+        assert len(listening.asked) == (1 if flow is None else 2)
+
+
+def test_a_flow_box_is_estimated_only_where_nobody_detected_is_the_person() -> None:
+    tracker, listening = PoseTracker(COCO17), Listening()
+    tracker.step(frame(0), boxes((100, 100, 200, 200, 0.9), (500, 100, 600, 200, 0.9)), None, estimate)
+    # the detector's box of the first has grown so much that NMS would let both stand, but the pose in it is the same
+    people = tracker.step(frame(1), boxes((60, 60, 240, 240, 0.9)), STILL, listening)
+    assert [len(found) for found in listening.asked] == [1, 1]
+    assert listening.asked[1][0][0] > 400
+    assert [person.source for person in people] == ["detector", "flow"]
 
 
 def test_duplicates_and_people_hardly_seen_go() -> None:

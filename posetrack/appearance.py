@@ -35,6 +35,8 @@ LOOK_SIZE = len(PARTS) * (HUES + GRAYS) + 2 * len(LENGTHS)
 
 SEEN = 0.3
 """Score from which on a joint is where it is said to be, well enough to look there."""
+GUESSED = 0.1
+"""Score of hips from which on they tell at least which way the upper torso goes: of people behind a desk, say."""
 LEAST_TORSO = 12
 """Pixels from shoulders to hips under which a person is too small to look at."""
 ACROSS, DOWN = np.meshgrid(np.linspace(-0.35, 0.35, 8), np.linspace(0.08, 0.92, 16))
@@ -53,7 +55,7 @@ def describe(
     """The looks (N, LOOK_SIZE) uint8 of people in `image` (H, W, 3) uint8 RGB, and who has one (N,).
 
     `keypoints` (N, J, 3) x, y in pixels and score; `boxes` (N, 4) x1, y1, x2, y2. Nobody has a look whose shoulders
-    and hips aren't seen, who is too small, or who stands behind somebody else (the lower edge of a box says who is in
+    aren't seen and hips not even guessed, who is too small, or who stands behind somebody else (the lower edge of a box says who is in
     front); nor anybody in a `skeleton` without shoulders and hips.
     """
     body = _Body(keypoints, skeleton)
@@ -82,18 +84,18 @@ def alike(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.float64]
     """
     first, second = _Groups(a), _Groups(b)
     colours = np.sqrt(first.parts[:, None] * second.parts[None]).sum(axis=-1)  # Bhattacharyya's coefficient, a part
-    weights = first.sure_parts[:, None] * second.sure_parts[None]
-    colour = COLOUR_SLOPE * (colours - COLOUR_EVEN)
+    weights = np.sqrt(first.sure_parts[:, None] * second.sure_parts[None])
+    colour = COLOUR_GAIN - COLOUR_SLOPE * np.sqrt(np.maximum(1 - colours, 0))
     differ = np.square(first.lengths[:, None] - second.lengths[None])
     shape = LENGTH_GAIN - LENGTH_SLOPE * differ
-    sure_lengths = first.sure_lengths[:, None] * second.sure_lengths[None]
+    sure_lengths = np.sqrt(first.sure_lengths[:, None] * second.sure_lengths[None])
     evidence = (weights * colour).sum(axis=-1) + (sure_lengths * shape).sum(axis=-1)
     return np.asarray(1 / (1 + np.exp(-np.clip(evidence, -50, 50))))
 
 
-COLOUR_SLOPE, COLOUR_EVEN = 6.0, 0.8
-"""Evidence (log odds) that one part gives: this slope over Bhattacharyya's coefficient, none at that coefficient."""
-LENGTH_SLOPE, LENGTH_GAIN = 12.0, 0.1
+COLOUR_GAIN, COLOUR_SLOPE = 4.0, 11.0
+"""Evidence (log odds) of one part: the gain where it is equal, less with Hellinger's distance."""
+LENGTH_GAIN, LENGTH_SLOPE = 0.1, 5.0
 """Evidence of one length: the gain where it is equal, less with the squared difference."""
 
 
@@ -110,7 +112,10 @@ class _Body:
         self.top, self.bottom = self.trunk[:, :2, :2].mean(axis=1), self.trunk[:, 2:, :2].mean(axis=1)
         with np.errstate(invalid="ignore"):
             self.size = np.linalg.norm(self.bottom - self.top, axis=-1)
-            self.torso_seen = (self.trunk[..., 2].min(axis=1) > SEEN) & (self.size >= LEAST_TORSO)
+            shoulders, hips = self.trunk[:, :2, 2].min(axis=1), self.trunk[:, 2:, 2].min(axis=1)
+            self.torso_seen = (shoulders > SEEN) & (hips > GUESSED) & (self.size >= LEAST_TORSO)
+        self.sure_upper = _certainty(shoulders)
+        self.sure_lower = np.where(hips > SEEN, _certainty(np.minimum(shoulders, hips)), 0)
 
     def points(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Points (n, P, 2) to look at, part by part, as many in each, and how sure each part is (n, 4)."""
@@ -119,11 +124,11 @@ class _Body:
         middle, width = (left + right) / 2, right - left
         torso = middle[:, :1] + down * (middle[:, 1:] - middle[:, :1])
         torso = torso + ACROSS.ravel()[None, :, None] * (width[:, :1] + down * (width[:, 1:] - width[:, :1]))
-        sure = self.trunk[rows][..., 2].min(axis=1)
         thighs, sure_thighs = self._limbs(rows, "hip", "knee")
         shins, sure_shins = self._limbs(rows, "knee", "ankle")
         points = np.concatenate([torso, thighs, shins], axis=1)
-        return points, np.clip(np.stack([sure, sure, sure_thighs, sure_shins], axis=1), 0, 1)
+        sure = np.stack([self.sure_upper[rows], self.sure_lower[rows], sure_thighs, sure_shins], axis=1)
+        return points, sure
 
     def _limbs(self, rows: NDArray[np.int64], start: str, end: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Points (n, P, 2) under both limbs between two joints, and the score (n,) of the better one."""
@@ -146,7 +151,7 @@ class _Body:
         a, b = (self.keypoints[rows, self.skeleton.index(name)].astype(np.float64) for name in (start, end))
         score = np.minimum(a[:, 2], b[:, 2])
         score[~(score > SEEN)] = 0
-        return a[:, :2], b[:, :2] - a[:, :2], np.clip(score, 0, 1)
+        return a[:, :2], b[:, :2] - a[:, :2], _certainty(score)
 
     def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Short and long (n, 5, 2) of each length, their sum how sure it is; of two limbs the longer one in sight."""
@@ -158,9 +163,14 @@ class _Body:
             scores = np.stack([score for _, _, score in found])
             best = np.argmax(np.where(scores > 0, np.nan_to_num(ratios), -1), axis=0)[None]
             ratio = np.clip(np.nan_to_num(np.take_along_axis(ratios, best, 0)[0]), 0, 1)
-            score = np.take_along_axis(scores, best, 0)[0]
+            score = np.minimum(np.take_along_axis(scores, best, 0)[0], self.sure_lower[rows])
             groups[:, k] = np.stack([score * (1 - ratio), score * ratio], axis=-1)
         return groups
+
+
+def _certainty(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much a part counts whose joints have these scores at least: 0 to 1, and wholly from 0.6 on."""
+    return np.clip(np.nan_to_num(scores) / 0.6, 0, 1)
 
 
 def _inside(points: NDArray[np.float64], image: Image) -> NDArray[np.bool_]:

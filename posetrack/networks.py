@@ -60,7 +60,7 @@ class Networks:
     """The detector, or boxes from a file in its place, and the pose network, on one device.
 
     `detector` is a Detector or boxes by frame number. On the CPU frames, and batches of people, are spread over
-    `threads` threads of one core each (posetrack.cores).
+    `threads` threads of one core each (posetrack.cores), which are `pool`: others may compute in it too.
     """
 
     estimates = True
@@ -71,20 +71,20 @@ class Networks:
         self.detector = detector
         self.estimator = estimator
         self.skeleton = estimator.spec.skeleton
-        self._on_cpu = estimator.device.type == "cpu"
-        self._pool = pool((threads or core_count()) if self._on_cpu else 1)
+        self.on_cpu = estimator.device.type == "cpu"
+        self.pool = pool((threads or core_count()) if self.on_cpu else 1)
 
     def find(self, frames: list[Frame]) -> list[Boxes]:
         """The boxes of each frame, best first."""
         if not isinstance(self.detector, Detector):
             return [self.detector.get(frame.index, Boxes.empty()) for frame in frames]
         images = [frame.image for frame in frames]
-        parts = [[image] for image in images] if self._on_cpu else [images]
-        return [boxes for part in self._pool.map(self.detector.detect, parts) for boxes in part]
+        parts = [[image] for image in images] if self.on_cpu else [images]
+        return [boxes for part in self.pool.map(self.detector.detect, parts) for boxes in part]
 
     def estimate(self, images: list[Image], boxes: list[Boxes]) -> list[Poses]:
         """The poses of all boxes of all images in one pass."""
-        return self.estimator.estimate(images, boxes, self._pool.map)
+        return self.estimator.estimate(images, boxes, self.pool.map)
 
 
 def load_networks(

@@ -16,13 +16,16 @@ from posetrack.errors import FormatError, OutputError
 from posetrack.pipeline import PipelineSettings, Sight, follow
 from posetrack.render import Trails, annotate
 from posetrack.results.native import Header, Journal, Resume, read_tracks, resume_point
+from posetrack.skeleton import Skeleton
+from posetrack.sources import VideoInfo
 from posetrack.stored import BareFrames, Span, StoredPoses
 from posetrack.tracker import PoseTracker
 from posetrack.types import Frame, FrameResult
 from posetrack.video import VideoReader, VideoWriter, open_video
 
 __all__ = [
-    "JOINT_THRESHOLD", "Job", "Outcome", "Report", "Watch", "make_header", "plan", "render_tracks", "run_job",
+    "JOINT_THRESHOLD", "Job", "Outcome", "Report", "Watch", "finished", "make_header", "plan",
+    "render_tracks", "run_job", "versions",
 ]  # fmt: skip
 
 JOINT_THRESHOLD = 0.2
@@ -113,24 +116,26 @@ def _stem(source: str) -> str:
     return name if path.is_dir() else Path(name).stem or "video"
 
 
-def make_header(video: dict[str, Any], sight: Sight, settings: dict[str, Any]) -> Header:
+def make_header(
+    info: VideoInfo, skeleton: Skeleton, said: dict[str, Any], span: Span, settings: PipelineSettings
+) -> Header:
     """The header of a result: versions, the video as it was read, skeleton, and every option in force."""
-    return Header(_versions(), video, sight.skeleton, settings)
+    return Header(versions(), _video_record(info), skeleton, {**said, **asdict(span), **asdict(settings)})
 
 
-def _versions() -> dict[str, str]:
-    versions = {"name": "posetrack", "version": posetrack.__version__}
+def versions() -> dict[str, str]:
+    """What made a result, as its header says it: posetrack and the packages that its numbers depend on."""
+    found = {"name": "posetrack", "version": posetrack.__version__}
     for package in ("torch", "torchvision", "opencv-contrib-python-headless", "av", "numpy"):
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:  # an equivalent package, say opencv-python, is installed in its place
-            versions[package] = "unknown"
-    return versions
+            found[package] = "unknown"
+    return found
 
 
-def _video_record(reader: VideoReader | BareFrames) -> dict[str, Any]:
+def _video_record(info: VideoInfo) -> dict[str, Any]:
     """A video in a header. Its name without its folder: the same video gives the same file wherever it lies."""
-    info = reader.info
     name = info.path if "://" in info.path else Path(info.path).name
     return {
         "path": name, "width": info.width, "height": info.height, "fps": round(info.fps, 6),
@@ -158,9 +163,9 @@ def run_job(
     span = span or Span()
     with _open(job, span, sight) as reader:
         settings = settings if isinstance(reader, VideoReader) else replace(settings, flow="none")
-        header = make_header(_video_record(reader), sight, {**said, **asdict(span), **asdict(settings)})
+        header = make_header(reader.info, sight.skeleton, said, span, settings)
         if resume and job.output.exists() and not overwrite:
-            return _finished(job)
+            return finished(job)
         point = resume_point(job.output, header) if resume and not overwrite else None
         expected = None if reader.frames_expected is None else reader.frames_expected - (point.frames if point else 0)
         report = watch(expected) if watch else None
@@ -177,7 +182,8 @@ def run_job(
         return Outcome(journal.frames, len(journal.tracks), warnings=list(warnings))
 
 
-def _finished(job: Job) -> Outcome:
+def finished(job: Job) -> Outcome:
+    """What came of a job that was done earlier; FormatError when its result is no such file."""
     tracks = read_tracks(job.output)
     return Outcome(tracks.header.video.get("frames_read") or 0, len(tracks.tracks), skipped=True)
 

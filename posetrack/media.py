@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from posetrack.errors import InputError
 from posetrack.sources import PICTURES_PER_SECOND, Raw, VideoInfo
 from posetrack.types import Image
 
-__all__ = ["MediaSource", "has_variable_rate", "orientation"]
+__all__ = ["Clock", "MediaSource", "has_variable_rate", "orientation"]
 
 Matrix = tuple[int, int, int, int]
 
@@ -29,95 +29,97 @@ Matrix = tuple[int, int, int, int]
 class MediaSource:
     """A video file or URL, decoded by FFmpeg.
 
-    Times count from the container's start (as players show them) and always grow: see `_Clock`. Rotations and
+    Times count from the container's start (as players show them) and always grow: see `Clock`. Rotations and
     flips of the display matrix are applied, edit lists are kept by FFmpeg's demuxer. Packets that do not
     decode are counted and become a warning. Raises InputError where there is no picture at all.
+
+    `container` and `stream` are for those who decode parts of it themselves (seeking.py), `first` its first picture.
     """
 
     def __init__(self, path: str) -> None:
         self.warnings: list[str] = []
-        self._container = _open_container(path)
+        self.container = open_container(path)
         try:
-            self._stream = _picture_stream(path, self._container)
-            self._stream.thread_type = "AUTO"
+            self.stream = picture_stream(path, self.container)
+            self.stream.thread_type = "AUTO"
             self._damaged = 0
-            self._decoded = self._decode()
+            self._decoded: Iterator[VideoFrame] = self._decode()
             first = next(self._decoded, None)
             if first is None:
                 raise InputError(
                     f"{path}: no frame of it can be decoded; check that it plays, or convert it with FFmpeg"
                 )
         except BaseException:
-            self._container.close()
+            self.container.close()
             raise
-        self._first: VideoFrame | None = first
+        self.first, self._decoded = first, chain([first], self._decoded)
         self._matrix = orientation(first)
-        self.info = _describe(path, self._container, self._stream, first, self._matrix)
+        self.info = _describe(path, self.container, self.stream, first, self._matrix)
+        self.clock = Clock(self.container, self.stream, self.info.fps)
 
     def __iter__(self) -> Iterator[Raw]:
-        if self._first is None:
-            return
-        clock = _Clock(self._container, self._stream, self.info.fps)
-        frame: VideoFrame | None = self._first
-        self._first = None
-        index, end, damaged, resized = 0, 0.0, 0, False
-        size = (frame.width, frame.height) if frame is not None else (0, 0)
-        while frame is not None:
-            time, duration = clock.tick(frame)
+        end, damaged, resized = 0.0, 0, False
+        for index, frame in enumerate(self._decoded):
+            time, duration = self.clock.tick(self.clock.ticks(frame), frame.duration)
             end = time + duration
             damaged += bool(getattr(frame, "is_corrupt", False))
-            resized |= (frame.width, frame.height) != size
-            yield Raw(index, time, duration, self._converter(frame, size))
-            index += 1
-            frame = next(self._decoded, None)
+            resized |= self.is_resized(frame)
+            yield Raw(index, time, duration, self.converter(frame))
         self._conclude(end, damaged, resized)
+
+    def is_resized(self, frame: VideoFrame) -> bool:
+        """Whether a picture has another size than the first."""
+        return (frame.width, frame.height) != (self.first.width, self.first.height)
 
     def close(self) -> None:
         """Close the container."""
-        self._container.close()
+        self.container.close()
 
     def _decode(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self._stream)
+        packets = self.container.demux(self.stream)
         while True:
             broken = False
             try:
                 packet = next(packets, None)  # the last packet is empty and flushes the decoder
             except FFmpegError as error:
-                self.warnings.append(f"{self._container.name}: reading stopped early ({error.strerror})")
+                self.warnings.append(f"{self.container.name}: reading stopped early ({error.strerror})")
                 packet, broken = None, True
             if packet is None and not broken:
                 return
             try:
-                yield from self._stream.decode(packet)
+                yield from self.stream.decode(packet)
             except FFmpegError:
                 self._damaged += 1
             if broken:
                 return
 
-    def _converter(self, frame: VideoFrame, size: tuple[int, int]) -> Callable[[], Image]:
+    def converter(self, frame: VideoFrame) -> Callable[[], Image]:
+        """What makes `frame` an upright RGB picture of the first one's size."""
+
         def image() -> Image:
-            stored = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+            stored = frame.to_ndarray(format="rgb24", width=self.first.width, height=self.first.height)
             return _upright(np.asarray(stored, np.uint8), self._matrix)
 
         return image
 
     def _conclude(self, end: float, damaged: int, resized: bool) -> None:
         """Warnings that only the whole file justifies."""
-        name = self._container.name
+        name = self.container.name
         damaged += self._damaged
         if damaged:
             places = "place" if damaged == 1 else "places"
             self.warnings.append(f"{name}: damaged in {damaged} {places}; what decodes around them is used")
-        promised = _picture_duration(self._stream) or (None if self.info.has_audio else self.info.duration)
+        promised = _picture_duration(self.stream) or (None if self.info.has_audio else self.info.duration)
         if promised is not None and end < promised - max(0.5, 2 / self.info.fps):
             self.warnings.append(f"{name}: the pictures end at {end:.2f} s of {promised:.2f} s; is the file cut short?")
         if resized:
-            self.warnings.append(
-                f"{name}: the picture size changes on the way; all frames are scaled to the first one's"
-            )
+            self.warnings.append(f"{name}: {RESIZED}")
 
 
-class _Clock:
+RESIZED = "the picture size changes on the way; all frames are scaled to the first one's"
+
+
+class Clock:
     """Presentation times of decoded frames, strictly increasing.
 
     AVI stores no presentation times: FFmpeg numbers its pictures in coding order, wrong where there are
@@ -129,14 +131,18 @@ class _Clock:
     def __init__(self, container: Any, stream: VideoStream, fps: float) -> None:
         self._base = stream.time_base or Fraction(1, 90000)
         self._start = Fraction(container.start_time or 0, av.time_base)
-        self._by_decoding = container.format.name == "avi"
+        self.by_decoding = container.format.name == "avi"
         self._nominal = 1 / fps
         self._last: float | None = None
 
-    def tick(self, frame: VideoFrame) -> tuple[float, float]:
-        """Time and duration of the next `frame`, in seconds."""
-        ticks = frame.dts if self._by_decoding else frame.pts
-        if self._by_decoding and self._last is None and ticks is not None:
+    def ticks(self, frame: Any) -> int | None:
+        """What a frame or packet says of its own time, in units of the stream's time base."""
+        said: int | None = frame.dts if self.by_decoding else frame.pts
+        return said
+
+    def tick(self, ticks: int | None, duration: int | None) -> tuple[float, float]:
+        """Time and duration of the next frame, in seconds."""
+        if self.by_decoding and self._last is None and ticks is not None:
             self._start = ticks * self._base
         time = None if ticks is None else float(ticks * self._base - self._start)
         if self._last is None:
@@ -149,10 +155,15 @@ class _Clock:
         elif time <= self._last:
             time = self._last + self._nominal / 2
         self._last = time
-        return time, float(frame.duration * self._base) if frame.duration else self._nominal
+        return time, self.duration(duration)
+
+    def duration(self, ticks: int | None) -> float:
+        """How long a frame is shown, in seconds, by what it says of itself or at the nominal rate."""
+        return float(ticks * self._base) if ticks else self._nominal
 
 
-def _open_container(path: str) -> Any:
+def open_container(path: str) -> Any:
+    """The container of a file or URL, opened by FFmpeg; InputError where there is none."""
     url = "://" in path
     if not url:
         file = Path(path)
@@ -174,7 +185,8 @@ def _open_container(path: str) -> Any:
     return container
 
 
-def _picture_stream(path: str, container: Any) -> VideoStream:
+def picture_stream(path: str, container: Any) -> VideoStream:
+    """The first stream of moving pictures; InputError where there is none, or no decoder for it."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
@@ -236,8 +248,8 @@ def has_variable_rate(path: str) -> bool:
 
     Raises InputError as `MediaSource` does.
     """
-    with _open_container(path) as container:
-        stream = _picture_stream(path, container)
+    with open_container(path) as container:
+        stream = picture_stream(path, container)
         packets = islice(container.demux(stream), 332)
         ticks = sorted({packet.pts for packet in packets if packet.pts is not None})
         steps = np.diff(ticks[:300])  # the newest of the packets have gaps that B-frames are still to fill

@@ -115,7 +115,11 @@ class PictureSource:
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Raw]:
-        for n, file in enumerate(self._files):
+        return self.part(0, len(self._files))
+
+    def part(self, first: int, stop: int) -> Iterator[Raw]:
+        """The pictures numbered `first` to before `stop`."""
+        for n, file in enumerate(self._files[first:stop], first):
             yield Raw(n, n / PICTURES_PER_SECOND, 1 / PICTURES_PER_SECOND, self._converter(file))
 
     def close(self) -> None:

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import glob
 import re
+import sys
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from posetrack.errors import InputError
 from posetrack.media import MediaSource, has_variable_rate
+from posetrack.seeking import EARLY, FrameIndex, Inexact, index_of, parts_of
 from posetrack.sources import (
     PICTURE_SUFFIXES,
     CameraSource,
     LiveSource,
     PictureSource,
+    Raw,
     RawSource,
     VideoInfo,
     natural_order,
@@ -29,7 +33,10 @@ from posetrack.sources import (
 from posetrack.types import Frame
 from posetrack.writer import VideoWriter
 
-__all__ = ["VideoInfo", "VideoReader", "VideoWriter", "expand_inputs", "has_variable_rate", "open_video"]
+__all__ = [
+    "BlockReader", "FrameIndex", "Inexact", "VideoInfo", "VideoReader", "VideoWriter", "build_index", "expand_inputs",
+    "has_variable_rate", "open_video",
+]  # fmt: skip
 
 VIDEO_SUFFIXES = frozenset({
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
@@ -38,53 +45,71 @@ VIDEO_SUFFIXES = frozenset({
 OWN_VIDEO = ".tracks.mp4"
 """How the annotated videos that posetrack writes end; in a folder they are no input."""
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
-_EARLY = 1e-6
-"""Seconds: a frame this little before `start` or `end` counts as there (3.003 is not exact in binary)."""
 
 
 class VideoReader:
     """The frames of one source from `start` to before `end` (seconds), each `stride`-th; iterable once.
 
-    A frame's index is its own number in the whole source. `start_index` leaves out the frames before it and
-    changes nothing else: what comes is what would have come. All earlier frames are decoded, so this is
-    always exact, but not converted. `warnings` grows while frames are read; `end` is when the newest frame
-    leaves the screen.
+    A frame's index is its own number in the whole source. `part` leaves out the frames that are not numbered in it
+    and changes nothing else: what comes is what would have come. With an `index` the part is sought (Inexact where
+    that fails), without one all frames before it are decoded, but not converted, so this is always exact. `warnings`
+    grows while frames are read; `end` is when the newest frame leaves the screen.
     """
 
     def __init__(
-        self, source: RawSource, start: float | None, end: float | None, stride: int, start_index: int
-    ) -> None:
+        self, source: RawSource, start: float | None, end: float | None, stride: int, part: range,
+        index: FrameIndex | None = None,
+    ) -> None:  # fmt: skip
         if stride < 1:
             raise InputError(f"stride is {stride}; it must be 1 or more")
         if start is not None and end is not None and end <= start:
             raise InputError(f"end ({end:g} s) is not after start ({start:g} s)")
-        self._source = source
-        self._start, self._end, self._stride, self._start_index = start, end, stride, start_index
+        self._source, self._index = source, index
+        self._start, self._end, self._stride, self._part = start, end, stride, part
         self.info = source.info
         self.warnings = source.warnings
         self.frames_read = 0
         self.end: float | None = None
 
     def __iter__(self) -> Iterator[Frame]:
-        begin = 0.0 if self._start is None else self._start - _EARLY
+        for raw in self._decoded() if self._index is None else self._sought(self._index):
+            if raw.index in self._part:
+                frame = Frame(raw.index, raw.time, raw.image())
+                self.frames_read += 1
+                self.end = raw.time + raw.duration
+                yield frame
+
+    def _decoded(self) -> Iterator[Raw]:
+        """The pictures of the span up to the end of the part, decoded from the source's start."""
+        begin = 0.0 if self._start is None else self._start - EARLY
         first: int | None = None
         for raw in self._source:
-            if raw.time < begin:
-                continue
-            if self._end is not None and raw.time >= self._end - _EARLY:
+            if raw.index >= self._part.stop:
+                return
+            if self._end is not None and raw.time >= self._end - EARLY:
                 break
-            first = raw.index if first is None else first
-            if raw.index < self._start_index or (raw.index - first) % self._stride:
-                continue
-            frame = Frame(raw.index, raw.time, raw.image())
-            self.frames_read += 1
-            self.end = raw.time + raw.duration
-            yield frame
+            if raw.time >= begin:
+                first = raw.index if first is None else first
+                if (raw.index - first) % self._stride == 0:
+                    yield raw
         if first is None:
-            raise InputError(
-                f"{self.info.path}: no frame lies between start and end; the video lasts "
-                f"{self.info.duration or 0:.2f} s"
-            )
+            raise self._nothing()
+
+    def _sought(self, index: FrameIndex) -> Iterator[Raw]:
+        """The pictures of the part, decoded from the key frame before it."""
+        assert isinstance(self._source, MediaSource | PictureSource)
+        numbers = index.numbers(self._start, self._end, self._stride)
+        if not numbers:
+            raise self._nothing()
+        wanted = numbers[bisect_left(numbers, self._part.start) : bisect_left(numbers, self._part.stop)]
+        if wanted:
+            raws = parts_of(self._source, index)(wanted[0], wanted[-1] + 1)
+            yield from (raw for raw in raws if raw.index in wanted)
+
+    def _nothing(self) -> InputError:
+        return InputError(
+            f"{self.info.path}: no frame lies between start and end; the video lasts {self.info.duration or 0:.2f} s"
+        )
 
     @property
     def frames_expected(self) -> int | None:
@@ -115,13 +140,66 @@ def open_video(
     end: float | None = None,
     stride: int = 1,
     start_index: int = 0,
+    stop_index: int = sys.maxsize,
+    index: FrameIndex | None = None,
 ) -> VideoReader:
     """Open a video file, folder or glob of pictures, camera number, or rtsp/http URL; see `VideoReader`.
 
-    The first picture is decoded at once. Raises InputError for what is absent, empty, not a video, or without
+    Only frames numbered `start_index` to before `stop_index` are given; `index` is what `build_index` made of the
+    source. The first picture is decoded at once. Raises InputError for what is absent, empty, not a video, or without
     pictures.
     """
-    return VideoReader(_open_source(str(source)), start, end, stride, start_index)
+    return VideoReader(_open_source(str(source)), start, end, stride, range(start_index, stop_index), index)
+
+
+def build_index(source: str | int | Path) -> FrameIndex | str:
+    """The table by which parts of a source can be decoded exactly, or the reason in words why there can be none.
+
+    Reads a video file through once and decodes nothing but its first picture. Raises InputError as `open_video` does.
+    """
+    opened = _open_source(str(source))
+    try:
+        if isinstance(opened, LiveSource):
+            return "it is live"
+        assert isinstance(opened, MediaSource | PictureSource)
+        if isinstance(opened, MediaSource) and not Path(opened.info.path).is_file():
+            return "it comes over the network"
+        return index_of(opened)
+    finally:
+        opened.close()
+
+
+class BlockReader:
+    """Parts of a source in any order, by the table that `build_index` made of it; a context manager.
+
+    The source stays open, and a part that follows the last one is read on without seeking. Raises InputError as
+    `open_video` does.
+    """
+
+    def __init__(self, source: str | int | Path, index: FrameIndex) -> None:
+        opened = _open_source(str(source))
+        assert isinstance(opened, MediaSource | PictureSource)
+        self._source, self._part = opened, parts_of(opened, index)
+        self.info, self.warnings = opened.info, opened.warnings
+
+    def read(self, numbers: range) -> list[Frame]:
+        """The frames so numbered, as a decode from the start gives them; Inexact where that cannot be had."""
+        if not numbers:
+            return []
+        raws = self._part(numbers[0], numbers[-1] + 1)
+        return [Frame(raw.index, raw.time, raw.image()) for raw in raws if raw.index in numbers]
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    def __enter__(self) -> BlockReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _open_source(name: str) -> RawSource:

@@ -1,0 +1,319 @@
+"""Any part of a video as a decode from the start gives it: the same numbers, times and pixels.
+
+    index = build_index("clip.mp4")                # once: packets are read, nothing is decoded
+    with BlockReader("clip.mp4", index) as reader:  # in any process that sees the file
+        frames = reader.read(range(160, 176))
+
+The table promises which frames there are; every frame that is decoded must keep that promise, or `Inexact` is
+raised. Whoever takes blocks in order and stops at the first that fails has only right ones.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from posetrack.errors import InputError
+from posetrack.keyframes import CLOSED, KNOWN, entry_kind, is_hidden
+from posetrack.media import RESIZED, Clock, MediaSource, open_container, picture_stream
+from posetrack.sources import PICTURES_PER_SECOND, PictureSource, Raw
+
+__all__ = ["EARLY", "Entry", "FrameIndex", "Inexact", "Parts", "index_of", "parts_of"]
+
+EARLY = 1e-6
+"""Seconds: a frame this little before `start` or `end` counts as there (3.003 is not exact in binary)."""
+_REORDER = 33
+"""Pictures: none is shown so many places from where it is stored (H.264 and H.265 hold 16 back)."""
+_STEPS_BACK = (1, 4, 16)
+"""Seconds before a key frame to look for it from, where an index leads beside it."""
+
+
+class Inexact(InputError):
+    """A part of a video does not decode to what its table promises, so only a decode from the start can give it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture at which decoding can begin: all frames from number `first` on come right.
+
+    The picture itself is known by its `pts` (ticks), its `size` in bytes and their `crc`; `dts` where there is one.
+    """
+
+    first: int
+    pts: int
+    dts: int | None
+    size: int
+    crc: int
+
+
+@dataclass(frozen=True, eq=False)
+class FrameIndex:
+    """The frames of a video: `times` (N,) float64 seconds, `ticks` (N,) int64 as the container counts, `entries`.
+
+    It is small and can be pickled. Pictures of a folder have no entries: each can be read alone.
+    """
+
+    times: NDArray[np.float64]
+    ticks: NDArray[np.int64]
+    entries: tuple[Entry, ...]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """Numbers of the frames from which decoding can begin, (K,) int64, ascending."""
+        if not self.entries:
+            return np.arange(len(self.times))
+        return np.array([entry.first for entry in self.entries], np.int64)
+
+    def lead(self, number: int) -> int:
+        """About how many frames have to be decoded before frame `number` is there."""
+        keys = self.keys
+        return number - int(keys[max(0, np.searchsorted(keys, number, "right") - 1)])
+
+    def numbers(self, start: float | None = None, end: float | None = None, stride: int = 1) -> range:
+        """The numbers of the frames from `start` to before `end` (seconds), each `stride`-th."""
+        first = 0 if start is None else int(np.searchsorted(self.times, start - EARLY))
+        stop = len(self.times) if end is None else int(np.searchsorted(self.times, end - EARLY))
+        return range(first, max(first, stop), stride)
+
+
+# -- making the table ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """What is kept of a packet. `entry`: kind, size and crc of one at which decoding can begin."""
+
+    ticks: int
+    dts: int | None
+    entry: tuple[str, int, int] | None
+    shown: bool
+
+
+def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
+    """The table of a source's frames, or the reason in words why it cannot be read in parts.
+
+    A video file is opened a second time and read through once; nothing but the first picture is decoded.
+    """
+    if isinstance(source, PictureSource):
+        count = source.info.frames_estimate or 0
+        return FrameIndex(np.arange(count) / PICTURES_PER_SECOND, np.arange(count), ())
+    codec = source.stream.codec_context.name
+    if codec not in KNOWN:
+        return f"which {codec} pictures stand alone cannot be told"
+    try:
+        with open_container(source.info.path) as container:
+            packets = list(_packets(container.demux(picture_stream(source.info.path, container)), source))
+        return _disorder(packets) or _table(source, packets)
+    except FFmpegError as error:
+        return f"it is damaged: reading stops early ({error.strerror})"
+    except _Unpromising as reason:
+        return str(reason)
+
+
+class _Unpromising(Exception):
+    """Why packets don't tell which frames there will be; it never leaves this room."""
+
+
+def _packets(demuxed: Iterator[Any], source: MediaSource) -> Iterator[_Packet]:
+    """All packets of the pictures, in the order of the file."""
+    codec, clock = source.stream.codec_context.name, source.clock
+    extradata = bytes(source.stream.codec_context.extradata or b"")
+    for packet in demuxed:
+        if not packet.size and packet.dts is None:
+            continue  # the end
+        ticks = clock.ticks(packet)
+        if not packet.size:
+            raise _Unpromising("empty pictures stand in it for repeated ones")
+        if packet.is_corrupt:
+            raise _Unpromising("it is damaged")
+        if ticks is None:
+            raise _Unpromising("some of its pictures have no time")
+        if clock.by_decoding and packet.pts != packet.dts:
+            raise _Unpromising("it has B-frames, and AVI stores no presentation times")
+        entry = None
+        if packet.is_keyframe:
+            data = bytes(packet)
+            kind = entry_kind(codec, data, extradata)
+            entry = (kind, len(data), zlib.crc32(data)) if kind else None
+        hidden = packet.is_discard or is_hidden(codec, memoryview(packet)[0])
+        yield _Packet(ticks, packet.dts, entry, not hidden)
+
+
+def _disorder(packets: list[_Packet]) -> str | None:
+    """Why the times of packets don't tell in what order they are shown; None where they do."""
+    ticks = np.array([packet.ticks for packet in packets if packet.shown], np.int64)
+    decoding = np.array([packet.dts for packet in packets if packet.dts is not None], np.int64)
+    order = np.argsort(ticks, kind="stable")
+    if len(ticks) == 0:
+        return "no picture of it has a time"
+    if (np.diff(ticks[order]) <= 0).any():
+        return "some of its pictures have the same time"
+    if (np.diff(decoding) < 0).any() or np.abs(order - np.arange(len(order))).max() >= _REORDER:
+        return "its times go back on the way, as where recordings were joined"
+    return None
+
+
+def _table(source: MediaSource, packets: list[_Packet]) -> FrameIndex | str:
+    ticks = np.sort(np.array([packet.ticks for packet in packets if packet.shown], np.int64))
+    entries = tuple(_entries(packets, ticks))
+    if not entries or entries[0].first != 0:
+        return "it begins in the middle of a group of pictures"
+    if source.clock.ticks(source.first) != ticks[0]:
+        return "its first picture is another than its times promise"
+    if len(entries) == 1:
+        return "its only key frame is the first"
+    clock = Clock(source.container, source.stream, source.info.fps)
+    times = np.array([clock.tick(int(each), None)[0] for each in ticks], np.float64)
+    return FrameIndex(times, ticks, entries)
+
+
+def _entries(packets: list[_Packet], ticks: NDArray[np.int64]) -> Iterator[Entry]:
+    """Where decoding can begin, in order: nothing that is stored before the picture is shown after it."""
+    newest = None  # the last time among the packets before
+    for packet in packets:
+        if packet.entry:
+            kind, size, crc = packet.entry
+            first = int(ticks[0]) if newest is None else newest + 1
+            first = first if kind == CLOSED else max(first, packet.ticks)
+            yield Entry(int(np.searchsorted(ticks, first)), packet.ticks, packet.dts, size, crc)
+        newest = packet.ticks if newest is None else max(newest, packet.ticks)
+
+
+# -- reading by it ---------------------------------------------------------------------------------------------------
+
+
+Parts = Callable[[int, int], Iterator[Raw]]
+"""The pictures numbered `first` to before `stop` of a source; Inexact where they aren't what its table promises."""
+
+
+def parts_of(source: MediaSource | PictureSource, index: FrameIndex) -> Parts:
+    """What gives parts of an opened source, in any order; neighbouring parts are read on without seeking."""
+    return source.part if isinstance(source, PictureSource) else _PartDecoder(source, index).part
+
+
+class _PartDecoder:
+    """Decodes from the key frame before what is wanted, and holds what comes against the table."""
+
+    def __init__(self, source: MediaSource, index: FrameIndex) -> None:
+        self._source, self._index = source, index
+        self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
+        self._next = -1
+        """The number of the frame that `_frames` would give, -1 where there is none."""
+        self._resized = False
+
+    def part(self, first: int, stop: int) -> Iterator[Raw]:
+        """See `Parts`."""
+        source = self._source
+        for number in range(first, min(stop, len(self._index))):
+            frame = self._frame(number)
+            if source.is_resized(frame) and not self._resized:
+                self._resized = True
+                source.warnings.append(f"{source.container.name}: {RESIZED}")
+            yield Raw(
+                number, float(self._index.times[number]), source.clock.duration(frame.duration), source.converter(frame)
+            )
+
+    def _frame(self, number: int) -> VideoFrame:
+        """Frame `number`, by reading on where that is the shorter way."""
+        keys = self._index.keys
+        nearest = int(np.searchsorted(keys, number, "right")) - 1
+        if not 0 <= self._next <= number or self._next < keys[nearest]:
+            return self._sought(nearest, number)
+        return self._read_to(number)
+
+    def _sought(self, nearest: int, number: int) -> VideoFrame:
+        """Frame `number` from the key frame `nearest`, or from the one before it where that fails."""
+        for entry in self._index.entries[nearest::-1][:2]:
+            self._begin(entry)
+            try:
+                return self._read_to(number)
+            except Inexact as error:
+                failure = error
+        raise failure
+
+    def _begin(self, entry: Entry) -> None:
+        self._frames, self._next = self._checked(entry), entry.first
+
+    def _read_to(self, number: int) -> VideoFrame:
+        try:
+            for at, frame in self._frames:
+                if at == number:
+                    self._next = number + 1
+                    return frame
+            raise self._broken(number, "it ends early")
+        except Inexact:
+            self._next = -1
+            raise
+
+    def _checked(self, entry: Entry) -> Iterator[tuple[int, VideoFrame]]:
+        """The frames from `entry.first` on with their numbers, each the one that the table promises."""
+        ticks, number = self._index.ticks, entry.first
+        for frame in self._decoded(entry):
+            if frame is None:
+                if number > entry.first:
+                    raise self._broken(number, "a picture does not decode")
+                continue  # a leading picture without what it refers to
+            said = self._source.clock.ticks(frame)
+            if number == entry.first and said is not None and said < ticks[number]:
+                continue
+            if number >= len(ticks) or said != ticks[number]:
+                raise self._broken(number, "another picture comes")
+            if frame.is_corrupt:
+                raise self._broken(number, "it is damaged")
+            yield number, frame
+            number += 1
+
+    def _decoded(self, entry: Entry) -> Iterator[VideoFrame | None]:
+        """What decodes from the packet of `entry` on, None where one does not."""
+        packets = self._packets_from(entry)
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError as error:
+                raise self._broken(entry.first, f"reading stops early: {error.strerror}") from error
+            if packet is None:
+                return
+            try:
+                yield from self._source.stream.decode(packet)
+            except FFmpegError:
+                yield None
+
+    def _packets_from(self, entry: Entry) -> Iterator[Any]:
+        """The packets from that of `entry` on, found by what is in it: an index may lead beside it."""
+        container, stream = self._source.container, self._source.stream
+        steps = [entry.pts - round(seconds / (stream.time_base or 1)) for seconds in _STEPS_BACK]
+        marks = [entry.pts, entry.pts if entry.dts is None else entry.dts, *steps, int(self._index.ticks[0])]
+        for mark in dict.fromkeys(marks):
+            with suppress(FFmpegError):
+                container.seek(mark, stream=stream)
+                packets = container.demux(stream)
+                for packet in packets:
+                    if packet.pts == entry.pts and packet.size == entry.size and zlib.crc32(bytes(packet)) == entry.crc:
+                        return chain([packet], packets)
+                    if _is_beyond(packet, entry):
+                        break
+        raise self._broken(entry.first, "its key frame is not found")
+
+    def _broken(self, number: int, why: str) -> Inexact:
+        return Inexact(
+            f"{self._source.info.path}: frame {number} is not what its index promises ({why}); "
+            "it can only be decoded from the start"
+        )
+
+
+def _is_beyond(packet: Any, entry: Entry) -> bool:
+    if packet.dts is not None and entry.dts is not None and packet.dts > entry.dts:
+        return True
+    return bool(packet.is_keyframe and packet.pts is not None and packet.pts > entry.pts)

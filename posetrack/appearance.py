@@ -55,8 +55,8 @@ def describe(
     """The looks (N, LOOK_SIZE) uint8 of people in `image` (H, W, 3) uint8 RGB, and who has one (N,).
 
     `keypoints` (N, J, 3) x, y in pixels and score; `boxes` (N, 4) x1, y1, x2, y2. Nobody has a look whose shoulders
-    aren't seen and hips not even guessed, who is too small, or who stands behind somebody else (the lower edge of a box says who is in
-    front); nor anybody in a `skeleton` without shoulders and hips.
+    aren't seen and hips not even guessed, who is too small, or who stands behind somebody else (the lower edge of a
+    box says who is in front); nor anybody in a `skeleton` without shoulders and hips.
     """
     body = _Body(keypoints, skeleton)
     looks = np.zeros((len(keypoints), LOOK_SIZE), np.uint8)
@@ -182,14 +182,18 @@ def _inside(points: NDArray[np.float64], image: Image) -> NDArray[np.bool_]:
 def _behind(
     points: NDArray[np.float64], rows: NDArray[np.int64], keypoints: Floats, boxes: Floats, body: _Body
 ) -> NDArray[np.bool_]:
-    """Which points (n, P) of people `rows` lie under the torso of somebody whose box ends lower in the picture."""
+    """Which points (n, P) of people `rows` lie under the torso of somebody else who may stand in front of them.
+
+    In front is whose box ends lower in the picture; where two end alike nobody knows.
+    """
     hidden = np.zeros(points.shape[:2], np.bool_)
     for other in np.flatnonzero(body.torso_seen):
         low, high = body.trunk[other, :, :2].min(axis=0), body.trunk[other, :, :2].max(axis=0)
         margin = 0.15 * body.size[other]
         with np.errstate(invalid="ignore"):
             under = np.all((points > low - margin) & (points < high + margin), axis=-1)
-        hidden |= under & (boxes[rows, 3] < boxes[other, 3])[:, None]
+        behind = boxes[rows, 3] < boxes[other, 3] + margin
+        hidden |= under & (behind & (rows != other))[:, None]
     return hidden
 
 

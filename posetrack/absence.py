@@ -1,0 +1,211 @@
+"""Those who are out of sight, remembered for some seconds: whoever returns gets the old id (`--reidentify`).
+
+A pose that nobody of the queue is like *waits*: it is followed under a number below 0, and left out of the results,
+until its look tells who it is, for `PATIENCE` seconds at most. Somebody who comes in at an edge shows a shoulder
+first, and an id, once given, is never changed.
+
+    odds(absent, waiting) = look x place x size       each against the odds of somebody new, which are 1
+    chance = odds / (1 + all odds of that pose), and no more than against the other poses that want the same id
+
+Of people in the same clothes the place decides, or nobody: then the pose gets a new id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posetrack.appearance import LOOK_SIZE, alike
+from posetrack.matching import greedy_match
+from posetrack.types import Poses
+
+__all__ = ["Absences", "Remembered"]
+
+PATIENCE = 0.5
+"""Seconds that a pose waits for a look, or for a better one."""
+SURE, SURE_AT_ONCE = 0.7, 0.95
+"""Chance from which on a pose is somebody who was away: after its wait, and before (or that of being new)."""
+LOOKS_AT_ONCE = 3
+"""Looks that it takes to decide before the wait is over."""
+MOST = 64
+"""Absent people who are remembered; of more, those seen last."""
+LONGEST_MEAN = 25
+"""Looks that count in the mean look of a person; older ones fade."""
+SPEED, SLACK = 0.8, 0.5
+"""Body sizes (root of the box's area) a second, and in all, that people move by while they are away."""
+FARTHEST = 4.0
+"""Standard deviations of such a move beyond which nobody gets."""
+ELSEWHERE = 0.2
+"""How likely it is that a person returns anywhere (round the back of the camera, which may have turned)."""
+SIZE_SPREAD = 0.35
+"""Standard deviation of the logarithm of the change of size."""
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """A person as last seen, in view or not.
+
+    `since` seconds of the first sight and `origin` (2,) the middle of the box then; `time` that of the last; `box` (4,) x1, y1, x2, y2 pixels then; `velocity` (2,)
+    pixels a second; `size` the root of the box's area, its mean in time; `look` (D,) the mean of `looks` looks;
+    `scene` the number of the scene.
+    """
+
+    since: float
+    origin: Doubles
+    time: float
+    box: Doubles
+    velocity: Doubles
+    size: float
+    look: Doubles
+    looks: int
+    scene: int
+
+    @property
+    def place(self) -> Doubles:
+        """The middle (2,) of the box."""
+        return _middle(self.box)
+
+    def seen(self, time: float, box: Doubles, scene: int) -> Remembered:
+        """The person one frame on, at `box`."""
+        moved = _middle(box) - self.place
+        same = scene == self.scene and time > self.time
+        velocity = self.velocity + 0.3 * (moved / (time - self.time) - self.velocity) if same else self.velocity
+        size = self.size + 0.2 * (_size(box) - self.size)
+        return replace(self, time=time, box=box, velocity=velocity, size=size, scene=scene)
+
+    def looked_at(self, look: Doubles) -> Remembered:
+        """The person with one more `look`."""
+        looks = min(self.looks + 1, LONGEST_MEAN)
+        return replace(self, look=self.look + (look - self.look) / looks, looks=looks)
+
+
+def _middle(box: Doubles) -> Doubles:
+    return np.asarray((box[:2] + box[2:]) / 2)
+
+
+def _size(box: Doubles) -> float:
+    return float(np.sqrt(max(np.prod(box[2:] - box[:2]), 1.0)))
+
+
+class Absences:
+    """The people of the last `seconds` of a video, in view or not, and who of them a new pose may be.
+
+    `see` tells it of each frame, `decide` asks for those who wait. `picture` is the area of the pictures in pixels.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.people: dict[int, Remembered] = {}
+        self.scene = 0
+        self.next_waiting = -1
+
+    def waiting(self, count: int) -> NDArray[np.int64]:
+        """Numbers below 0 for `count` new poses."""
+        numbers = self.next_waiting - np.arange(count)
+        self.next_waiting -= count
+        return numbers
+
+    def see(
+        self, time: float, ids: NDArray[np.int64], poses: Poses, looks: NDArray[np.uint8], known: NDArray[np.bool_]
+    ) -> None:
+        """Take in those (N,) whom a frame at `time` shows: `poses`, and `looks` (N, D) where `known` (N,)."""
+        for row, id in enumerate(ids.tolist()):
+            box = poses.boxes[row].astype(np.float64)
+            before = self.people.get(id)
+            person = (
+                before.seen(time, box, self.scene)
+                if before
+                else Remembered(time, _middle(box), time, box, np.zeros(2), _size(box), np.zeros(LOOK_SIZE), 0, self.scene)
+            )
+            self.people[id] = person.looked_at(looks[row].astype(np.float64)) if known[row] else person
+
+    def forget(self, time: float, present: Iterable[int]) -> None:
+        """Drop who has been away for too long, and who waited and is gone; and the longest away of too many."""
+        here = set(present)
+        away = [id for id in self.people if id not in here]
+        away.sort(key=lambda id: (-self.people[id].time, id))
+        for place, id in enumerate(away):
+            if id < 0 or place >= MOST or time - self.people[id].time > self.seconds:
+                del self.people[id]
+
+    def decide(self, time: float, waiting: list[int], present: Iterable[int], picture: float) -> dict[int, int]:
+        """Who those `waiting` are: an id for whoever was away, 0 for somebody new; who waits on is left out.
+
+        `present` are the ids of this frame and of the queue, which nobody can take; `picture` pixels has the picture.
+        """
+        here = set(present)
+        away = [id for id in sorted(self.people) if id > 0 and id not in here and self.people[id].looks]
+        chances, new = self._chances(away, waiting, time, picture)
+        over = np.array([time - self.people[id].since >= PATIENCE for id in waiting], np.bool_)
+        looks = np.array([self.people[id].looks for id in waiting])
+        wanted = np.where(over, SURE, SURE_AT_ONCE)
+        ready = over | (looks >= LOOKS_AT_ONCE)
+        decided: dict[int, int] = {}
+        for row, column in greedy_match(np.where(ready & (chances >= wanted), chances, 0), 0):
+            decided[waiting[column]] = away[row]
+        for column, id in enumerate(waiting):
+            if id not in decided and (over[column] or not away or (ready[column] and new[column] > SURE_AT_ONCE)):
+                decided[id] = 0
+        return decided
+
+    def _chances(self, away: list[int], waiting: list[int], time: float, picture: float) -> tuple[Doubles, Doubles]:
+        """The chance (K, M) that each one `away` is each one `waiting`, and that these are new (M,)."""
+        odds = np.zeros((len(away), len(waiting)))
+        if odds.size:
+            old, new = [self.people[id] for id in away], [self.people[id] for id in waiting]
+            same = np.clip(alike(np.stack([p.look for p in old]), np.stack([p.look for p in new])), 1e-6, 1 - 1e-6)
+            look = same / (1 - same) * np.array([p.looks > 0 for p in new])
+            odds = look * np.array([[_place(a, b, picture) * _likeness(a, b) for b in new] for a in old])
+        of_pose = odds / (1 + odds.sum(axis=0, keepdims=True))
+        of_person = odds / (1 + odds.sum(axis=1, keepdims=True))
+        return np.minimum(of_pose, of_person), 1 / (1 + odds.sum(axis=0))
+
+    def rename(self, waiting: int, id: int) -> None:
+        """Let the one `waiting` be `id`: whoever was away, or a new one."""
+        person, old = self.people.pop(waiting), self.people.get(id)
+        if old is not None:
+            total = old.looks + person.looks
+            look = (old.look * old.looks + person.look * person.looks) / max(total, 1)
+            person = replace(person, since=old.since, origin=old.origin, look=look, looks=min(total, LONGEST_MEAN))
+        self.people[id] = person
+
+    def state(self) -> dict[str, Any]:
+        """All of it as JSON values; numbers come back exactly."""
+        people = {str(id): {k: _plain(v) for k, v in asdict(person).items()} for id, person in self.people.items()}
+        return {"people": people, "scene": self.scene, "next_waiting": self.next_waiting}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.scene, self.next_waiting = int(state["scene"]), int(state["next_waiting"])
+        self.people = {
+            int(id): Remembered(**{k: np.array(v) if isinstance(v, list) else v for k, v in person.items()})
+            for id, person in state["people"].items()
+        }
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _place(away: Remembered, new: Remembered, picture: float) -> float:
+    """The odds of the place where a pose appeared: its density for whoever was `away` over that for anybody."""
+    if away.scene != new.scene:
+        return 1.0
+    absent = max(new.since - away.time, 0.0)
+    spread = away.size * (SLACK + SPEED * absent)
+    step = float(np.linalg.norm(new.origin - away.place - away.velocity * min(absent, 0.5)))
+    if step > FARTHEST * spread:
+        return 0.0
+    near = np.exp(-(step**2) / (2 * spread**2)) * picture / (2 * np.pi * spread**2)
+    return float(np.clip((1 - ELSEWHERE) * near + ELSEWHERE, 0, 5))
+
+
+def _likeness(away: Remembered, new: Remembered) -> float:
+    """The odds of the size."""
+    return float(np.clip(1.5 * np.exp(-(np.log(new.size / away.size) ** 2) / (2 * SIZE_SPREAD**2)), 0.05, 1.5))

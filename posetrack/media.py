@@ -102,6 +102,11 @@ class MediaSource:
 
         return image
 
+    def promised_beyond(self, end: float) -> float | None:
+        """How many seconds of picture the file promises, where that is well beyond the `end` that was found."""
+        promised = _picture_duration(self.stream) or (None if self.info.has_audio else self.info.duration)
+        return promised if promised is not None and end < promised - max(0.5, 2 / self.info.fps) else None
+
     def _conclude(self, end: float, damaged: int, resized: bool) -> None:
         """Warnings that only the whole file justifies."""
         name = self.container.name
@@ -109,8 +114,8 @@ class MediaSource:
         if damaged:
             places = "place" if damaged == 1 else "places"
             self.warnings.append(f"{name}: damaged in {damaged} {places}; what decodes around them is used")
-        promised = _picture_duration(self.stream) or (None if self.info.has_audio else self.info.duration)
-        if promised is not None and end < promised - max(0.5, 2 / self.info.fps):
+        promised = self.promised_beyond(end)
+        if promised:
             self.warnings.append(f"{name}: the pictures end at {end:.2f} s of {promised:.2f} s; is the file cut short?")
         if resized:
             self.warnings.append(f"{name}: {RESIZED}")

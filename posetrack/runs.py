@@ -21,7 +21,7 @@ from posetrack.sources import VideoInfo
 from posetrack.stored import BareFrames, Span, StoredPoses
 from posetrack.tracker import PoseTracker
 from posetrack.types import Frame, FrameResult
-from posetrack.video import VideoReader, VideoWriter, open_video
+from posetrack.video import FrameIndex, VideoReader, VideoWriter, build_index, open_video
 
 __all__ = [
     "JOINT_THRESHOLD", "Job", "Outcome", "Report", "Watch", "finished", "make_header", "plan",
@@ -68,13 +68,24 @@ class Outcome:
 
 
 @contextmanager
-def _open(job: Job, span: Span, sight: Sight, start_index: int = 0) -> Iterator[VideoReader | BareFrames]:
+def _open(
+    job: Job, span: Span, sight: Sight, start_index: int = 0, index: FrameIndex | None = None
+) -> Iterator[VideoReader | BareFrames]:
     if job.without_video:
         assert isinstance(sight, StoredPoses)
         yield BareFrames(sight.file, span, start_index)
     else:
-        with open_video(job.source, span.start, span.end, span.stride, start_index) as reader:
+        with open_video(job.source, span.start, span.end, span.stride, start_index, index=index) as reader:
             yield reader
+
+
+def _index_for(job: Job, state: dict[str, Any]) -> FrameIndex | None:
+    """The table by which a run can go on behind its last frame, if the numbers in the journal are the table's."""
+    index = None if job.without_video else build_index(job.source)
+    last = state["last"]
+    if not isinstance(index, FrameIndex) or last >= len(index) or index.times[last] != state.get("time"):
+        return None
+    return index
 
 
 def plan(sources: Iterable[str], output: Path | None) -> list[Job]:
@@ -162,7 +173,7 @@ def run_job(
     """
     span = span or Span()
     with _open(job, span, sight) as reader:
-        settings = settings if isinstance(reader, VideoReader) else replace(settings, flow="none")
+        settings = settings if isinstance(reader, VideoReader) else _without_pictures(settings)
         header = make_header(reader.info, sight.skeleton, said, span, settings)
         if resume and job.output.exists() and not overwrite:
             return finished(job)
@@ -176,10 +187,16 @@ def run_job(
                     _write(journal, follow(reader, sight, tracker, settings), tracker, report)
                 warnings = reader.warnings
             else:
-                with _open(job, span, sight, point.state["last"]) as rest:
+                index = _index_for(job, point.state)
+                with _open(job, span, sight, point.state["last"], index) as rest:
                     _go_on(journal, point, rest, sight, tracker, settings, report)
                 warnings = rest.warnings
         return Outcome(journal.frames, len(journal.tracks), warnings=list(warnings))
+
+
+def _without_pictures(settings: PipelineSettings) -> PipelineSettings:
+    """`settings` without what needs to see something."""
+    return replace(settings, flow="none", tracker=replace(settings.tracker, appearance=False, reidentify=0))
 
 
 def finished(job: Job) -> Outcome:
@@ -199,8 +216,9 @@ def _write(journal: Journal, made: Blocks, tracker: PoseTracker, report: Report 
                 journal.write(result)
                 if report:
                     report(result)
-            last = block[-1][1].index
-            journal.checkpoint({"last": last, "tracker": tracker.state()}, next_frame=last + 1)
+            last = block[-1][0]
+            state = {"last": last.index, "time": last.time, "tracker": tracker.state()}
+            journal.checkpoint(state, next_frame=last.index + 1)
 
 
 def _go_on(

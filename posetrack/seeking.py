@@ -79,7 +79,7 @@ class FrameIndex:
     def lead(self, number: int) -> int:
         """About how many frames have to be decoded before frame `number` is there."""
         keys = self.keys
-        return number - int(keys[max(0, np.searchsorted(keys, number, "right") - 1)])
+        return number - int(keys[max(0, int(np.searchsorted(keys, number, "right")) - 1)])
 
     def numbers(self, start: float | None = None, end: float | None = None, stride: int = 1) -> range:
         """The numbers of the frames from `start` to before `end` (seconds), each `stride`-th."""
@@ -109,12 +109,12 @@ def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
     if isinstance(source, PictureSource):
         count = source.info.frames_estimate or 0
         return FrameIndex(np.arange(count) / PICTURES_PER_SECOND, np.arange(count), ())
-    codec = source.stream.codec_context.name
+    codec = source.stream.codec_context.codec.canonical_name
     if codec not in KNOWN:
         return f"which {codec} pictures stand alone cannot be told"
     try:
         with open_container(source.info.path) as container:
-            packets = list(_packets(container.demux(picture_stream(source.info.path, container)), source))
+            packets = list(_packets(container.demux(picture_stream(source.info.path, container)), codec, source))
         return _disorder(packets) or _table(source, packets)
     except FFmpegError as error:
         return f"it is damaged: reading stops early ({error.strerror})"
@@ -126,9 +126,9 @@ class _Unpromising(Exception):
     """Why packets don't tell which frames there will be; it never leaves this room."""
 
 
-def _packets(demuxed: Iterator[Any], source: MediaSource) -> Iterator[_Packet]:
+def _packets(demuxed: Iterator[Any], codec: str, source: MediaSource) -> Iterator[_Packet]:
     """All packets of the pictures, in the order of the file."""
-    codec, clock = source.stream.codec_context.name, source.clock
+    clock = source.clock
     extradata = bytes(source.stream.codec_context.extradata or b"")
     for packet in demuxed:
         if not packet.size and packet.dts is None:
@@ -176,6 +176,8 @@ def _table(source: MediaSource, packets: list[_Packet]) -> FrameIndex | str:
         return "its only key frame is the first"
     clock = Clock(source.container, source.stream, source.info.fps)
     times = np.array([clock.tick(int(each), None)[0] for each in ticks], np.float64)
+    if source.promised_beyond(float(times[-1]) + clock.duration(None)):
+        return "it is cut short"
     return FrameIndex(times, ticks, entries)
 
 

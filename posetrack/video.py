@@ -51,9 +51,9 @@ class VideoReader:
     """The frames of one source from `start` to before `end` (seconds), each `stride`-th; iterable once.
 
     A frame's index is its own number in the whole source. `part` leaves out the frames that are not numbered in it
-    and changes nothing else: what comes is what would have come. With an `index` the part is sought (Inexact where
-    that fails), without one all frames before it are decoded, but not converted, so this is always exact. `warnings`
-    grows while frames are read; `end` is when the newest frame leaves the screen.
+    and changes nothing else: what comes is what would have come. With an `index` the part is sought as long as what
+    comes keeps the index's promises; without one all frames before it are decoded, but not converted. `warnings` grows
+    while frames are read; `end` is when the newest frame leaves the screen.
     """
 
     def __init__(
@@ -96,15 +96,25 @@ class VideoReader:
             raise self._nothing()
 
     def _sought(self, index: FrameIndex) -> Iterator[Raw]:
-        """The pictures of the part, decoded from the key frame before it."""
+        """The pictures of the part, decoded from the key frame before it; from the start where that comes to fail."""
         assert isinstance(self._source, MediaSource | PictureSource)
         numbers = index.numbers(self._start, self._end, self._stride)
         if not numbers:
             raise self._nothing()
         wanted = numbers[bisect_left(numbers, self._part.start) : bisect_left(numbers, self._part.stop)]
-        if wanted:
-            raws = parts_of(self._source, index)(wanted[0], wanted[-1] + 1)
-            yield from (raw for raw in raws if raw.index in wanted)
+        if not wanted:
+            return
+        done = self._part.start
+        try:
+            for raw in parts_of(self._source, index)(wanted[0], wanted[-1] + 1):
+                done = raw.index + 1
+                if raw.index in wanted:
+                    yield raw
+        except Inexact:
+            self.close()
+            self._source = _open_source(self.info.path)
+            self.warnings = self._source.warnings
+            yield from (raw for raw in self._decoded() if raw.index >= done)
 
     def _nothing(self) -> InputError:
         return InputError(

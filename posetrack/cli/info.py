@@ -51,7 +51,17 @@ def _video(file: str) -> dict[str, Any]:
     from posetrack.video import open_video
 
     with open_video(file) as reader:
-        return {"kind": "video", **asdict(reader.info)}
+        return {"kind": "video", **asdict(reader.info), "blocks": _blocks(file)}
+
+
+def _blocks(file: str) -> str:
+    """How a video comes to several workers: each seeks to its blocks, or one decodes for all."""
+    from posetrack.video import FrameIndex, build_index
+
+    index = build_index(file)
+    if not isinstance(index, FrameIndex):
+        return f"one decoder for all, because {index}"
+    return f"seeks exactly, {len(index.keys)} key frames" if index.entries else "seeks exactly, pictures stand alone"
 
 
 def _result(file: str) -> dict[str, Any]:

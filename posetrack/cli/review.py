@@ -1,0 +1,40 @@
+"""posetrack review: look at tracks in the browser and correct them."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+__all__ = ["review"]
+
+
+@click.command()
+@click.argument("tracks", type=click.Path(path_type=Path))
+@click.argument("video", required=False)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free", help="The port on 127.0.0.1."
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address; open it yourself.")
+def review(tracks: Path, video: str | None, port: int, no_browser: bool) -> None:
+    """Look at TRACKS in the browser and correct who is who.
+
+    Opens a page on this machine only, until ctrl-C. Corrections are kept at once in NAME.edits.jsonl beside TRACKS,
+    which stays as it is; `posetrack edit` or the page's export makes a new file of both. Without VIDEO it is looked for
+    beside TRACKS and in the current folder, under the name that TRACKS tells.
+    """
+    from posetrack.review.server import LoopbackServer
+    from posetrack.review.session import Session
+
+    session = Session(tracks, video)
+    with LoopbackServer(session.site(), port) as server:
+        session.start()
+        click.echo(server.url)
+        click.echo("ctrl-C ends it", err=True)
+        if not no_browser:
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo(err=True)

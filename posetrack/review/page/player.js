@@ -1,0 +1,174 @@
+// What is shown now: plays the video, or a clock of its own where there is none, and tells each new frame.
+//
+// The picture on the screen decides: its time, as the browser tells it, names the frame of the result.
+
+import { rowAt, rowAtTime } from "./pieces.js";
+
+const FOLLOWS = 1.0; // seconds: a frame of the result stands until the next one, but no longer than this
+
+export class Player {
+  constructor(video, pieces, about) {
+    Object.assign(this, { video, pieces, about });
+    this.time = about.first[1];
+    this.index = about.first[0]; // the frame that is to be shown: where steps start from
+    this.at = null; // { piece, row } of the frame on the screen; null where there is none
+    this.rate = 1;
+    this.playing = false;
+    this.hasVideo = false;
+    this.onframe = () => {};
+    this.wanted = null; // a time to seek to when the seek under way is over
+    this.asked = 0;
+    this.underway = false; // whether a seek or step has not come to the screen yet
+    video.addEventListener("seeked", () => this.sought());
+    for (const event of ["play", "pause", "ended"]) video.addEventListener(event, () => this.followVideo());
+  }
+
+  useVideo(address) {
+    this.pause();
+    this.hasVideo = true;
+    this.video.src = address;
+    this.video.playbackRate = this.rate;
+    this.video.addEventListener("loadeddata", () => this.seek(this.index), { once: true });
+    this.waitForPicture();
+  }
+
+  dropVideo() {
+    this.hasVideo = false;
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  waitForPicture() {
+    if (!this.video.requestVideoFrameCallback) return;
+    this.video.requestVideoFrameCallback((_, picture) => {
+      this.showTime(picture.mediaTime);
+      this.waitForPicture();
+    });
+  }
+
+  // Browsers without that callback, and seeks that end on the picture already there.
+  sought() {
+    if (this.wanted !== null) {
+      this.video.currentTime = this.wanted;
+      this.wanted = null;
+      return;
+    }
+    requestAnimationFrame(() => {
+      if (this.video.seeking) return;
+      this.underway = false;
+      this.showTime(this.video.currentTime);
+    });
+  }
+
+  followVideo() {
+    this.playing = this.hasVideo && !this.video.paused && !this.video.ended;
+    this.onframe();
+    if (this.playing && !this.video.requestVideoFrameCallback) this.followClock();
+  }
+
+  followClock() {
+    if (!this.playing) return;
+    this.showTime(this.video.currentTime);
+    requestAnimationFrame(() => this.followClock());
+  }
+
+  showTime(time) {
+    this.time = time;
+    const piece = this.pieces.haveAt(time);
+    if (piece) this.show(piece, rowAtTime(piece, time));
+    else {
+      this.at = null;
+      this.onframe();
+      this.pieces.loadAt(time).then(() => this.time === time && this.showTime(time), () => {});
+    }
+  }
+
+  show(piece, row) {
+    const next = row + 1 < piece.frames ? piece.times[row + 1] : piece.until;
+    const ends = Math.min(next, piece.times[Math.max(row, 0)] + FOLLOWS) - 1e-3;
+    const isThere = row >= 0 && (this.time < ends || Number.isNaN(ends));
+    this.at = isThere ? { piece, row } : null;
+    if (isThere && !this.underway) this.index = piece.indices[row];
+    if (row >= 0) this.pieces.prefetch(piece, row);
+    this.onframe();
+  }
+
+  // Go to the frame with this number, or the last one before it; the newest call wins.
+  async seek(index) {
+    const ask = ++this.asked;
+    this.underway = true;
+    this.index = Math.max(this.about.first[0], Math.min(this.about.last[0], Math.round(index)));
+    this.onframe();
+    const piece = await this.pieces.load(this.pieces.numberOf(this.index));
+    if (ask === this.asked) this.settle(piece, Math.max(0, rowAt(piece.indices, this.index)));
+  }
+
+  settle(piece, row) {
+    if (!piece.frames) return;
+    this.index = piece.indices[row];
+    if (!this.hasVideo) {
+      this.underway = false;
+      this.time = piece.times[row];
+      this.clockBegan = null;
+      this.show(piece, row);
+      return;
+    }
+    // a little after the picture's time: times are rounded on their way, and the picture before must not be meant
+    const next = row + 1 < piece.frames ? piece.times[row + 1] : piece.until;
+    const gap = Number.isFinite(next) ? next - piece.times[row] : 1 / (this.about.fps || 25);
+    const time = piece.times[row] + Math.min(gap, 0.02) / 4;
+    if (this.video.seeking) this.wanted = time; else this.video.currentTime = time;
+    this.pieces.prefetch(piece, row);
+  }
+
+  // So many frames of the result on or back, from the frame that is to be shown.
+  async step(count) {
+    this.pause();
+    const ask = ++this.asked;
+    this.underway = true;
+    let piece = await this.pieces.load(this.pieces.numberOf(this.index));
+    let row = rowAt(piece.indices, this.index) + count;
+    while (row < 0 && piece.before !== null) {
+      piece = await this.pieces.load(piece.before);
+      row += piece.frames;
+    }
+    while (row >= piece.frames && piece.after !== null) {
+      row -= piece.frames;
+      piece = await this.pieces.load(piece.after);
+    }
+    if (ask === this.asked) this.settle(piece, Math.max(0, Math.min(piece.frames - 1, row)));
+  }
+
+  toggle() { return this.playing ? this.pause() : this.play(); }
+
+  play() {
+    this.asked++;
+    if (this.hasVideo) return this.video.play().catch(() => {});
+    if (this.time >= this.about.last[1]) this.time = this.about.first[1];
+    this.playing = true;
+    this.clockBegan = null;
+    requestAnimationFrame((now) => this.tick(now));
+    return this.onframe();
+  }
+
+  pause() {
+    if (this.hasVideo) this.video.pause();
+    this.playing = false;
+    this.onframe();
+  }
+
+  tick(now) {
+    if (!this.playing || this.hasVideo) return;
+    if (this.clockBegan === null) this.clockBegan = now - (1000 * this.time) / this.rate;
+    const time = ((now - this.clockBegan) / 1000) * this.rate;
+    if (time >= this.about.last[1]) this.playing = false;
+    this.showTime(Math.min(time, this.about.last[1]));
+    requestAnimationFrame((later) => this.tick(later));
+  }
+
+  setRate(rate) {
+    this.rate = rate;
+    this.clockBegan = null;
+    this.video.playbackRate = rate;
+  }
+}

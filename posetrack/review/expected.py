@@ -1,0 +1,108 @@
+"""Where people of a window are expected, from where they were last seen, and how far from there something is found."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posetrack.review.presence import Numbers
+from posetrack.review.windows import Window
+
+__all__ = ["CARRIED", "Doubles", "Expected"]
+
+Doubles = NDArray[np.float64]
+
+CARRIED = 0.35
+"""Seconds for which somebody unseen goes on at their speed; then they stay where they are."""
+SPEED_OVER, SPEED_WITHIN = 4, 12
+"""Frames over which a speed is taken, and the most where somebody was not seen in between."""
+SIZE_ROWS = 16
+"""Frames whose mean is the size of a person."""
+LEAST_SIZE = 0.25
+"""And the least that a size is, in sizes of the people around: a box of one joint has none of its own."""
+UNSURE = 0.05
+"""What a joint without a score counts."""
+
+
+class Expected:
+    """People of a window, carried along from where they were last seen.
+
+    `since` (F, P) is the row where somebody was last seen before each row, -1 where never or before a cut. Distances
+    are means over the joints known on both sides, by their scores, in sizes (root of the area of the box) of the person
+    expected.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self._xy = np.nan_to_num(window.keypoints[..., :2].astype(np.float64))
+        known = np.isfinite(window.keypoints[..., 0])
+        self._weight = np.where(known, np.clip(window.keypoints[..., 2], 0, 1) + UNSURE, 0).astype(np.float64)
+        self._last = self._last_seen()
+        self.since = np.concatenate([np.full((1, len(window.ids)), -1), self._last[:-1]])
+        self._sizes = self._mean_sizes()
+        self.centres = self._weighted(self._xy, self._weight)
+
+    def _last_seen(self) -> Numbers:
+        """The row (F, P) where each was seen last, in that row or before; -1 where not in this scene."""
+        rows = np.arange(len(self.window.frames))[:, None]
+        last = np.maximum.accumulate(np.where(self.window.here, rows, -1), axis=0)
+        begin = np.searchsorted(self.window.scenes, self.window.scenes)
+        return np.asarray(np.where(last >= begin[:, None], last, -1), np.int64)
+
+    def _mean_sizes(self) -> Doubles:
+        """Sizes (F, P) in pixels: mean of the last frames that hold them."""
+        here = self.window.here
+        area = np.where(here, np.prod(self.window.boxes[..., 2:].astype(np.float64), axis=-1), 0)
+        total = np.cumsum(np.sqrt(np.maximum(area, 0)), axis=0)
+        count = np.cumsum(here, axis=0, dtype=np.int64)
+        total[SIZE_ROWS:] -= total[:-SIZE_ROWS].copy()
+        count[SIZE_ROWS:] -= count[:-SIZE_ROWS].copy()
+        sizes = total / np.maximum(count, 1)
+        around = sizes[here].mean() if here.any() else 0.0
+        return np.asarray(np.maximum(sizes, max(LEAST_SIZE * around, 1.0)))
+
+    @staticmethod
+    def _weighted(xy: Doubles, weight: Doubles) -> Doubles:
+        total = np.maximum(weight.sum(axis=-1), 1e-9)
+        return np.asarray((xy * weight[..., None]).sum(axis=-2) / total[..., None])
+
+    def age(self, rows: Numbers, people: Numbers) -> Doubles:
+        """Seconds (n,) since `people` (n,) were seen before `rows` (n,); infinite where never."""
+        since = self.since[rows, people]
+        times = self.window.times
+        return np.asarray(np.where(since >= 0, times[rows] - times[since], np.inf))
+
+    def speeds(self, rows: Numbers, people: Numbers) -> Doubles:
+        """Pixels a second (n, 2) of `people` (n,) up to `rows` (n,), which hold them; 0 where nothing tells."""
+        before = np.full(len(rows), -1)
+        for back in (1, SPEED_OVER):
+            place = rows - back
+            found = np.where(place >= 0, self._last[place, people], -1)
+            before = np.where((found >= rows - SPEED_WITHIN) & (found >= 0), found, before)
+        before = np.where(before >= 0, before, rows)
+        weight = self._weight[rows, people] * self._weight[before, people]
+        moved = self._weighted(self._xy[rows, people] - self._xy[before, people], weight)
+        seconds = self.window.times[rows] - self.window.times[before]
+        return np.asarray(moved / np.where(seconds > 0, seconds, np.inf)[:, None])
+
+    def carried(self, rows: Numbers, people: Numbers) -> tuple[Doubles, Doubles]:
+        """How far (n, 2) `people` (n,), last seen before `rows` (n,), went on since, in pixels, and their size (n,)."""
+        since = self.since[rows, people]
+        seconds = np.minimum(self.window.times[rows] - self.window.times[since], CARRIED)
+        return self.speeds(since, people) * seconds[:, None], self._sizes[since, people]
+
+    def distances(self, rows: Numbers, people: Numbers, others: Numbers, shift: Doubles | None = None) -> Doubles:
+        """Distance (n,) of where `people` (n,) are expected in `rows` (n,) from where `others` (n,) are found there.
+
+        They are expected where they were seen last and where they would have got to; the nearer counts. `shift` (n, 2)
+        says in pixels how far the picture moved instead.
+        """
+        carried, sizes = self.carried(rows, people)
+        since = self.since[rows, people]
+        weight = self._weight[since, people] * self._weight[rows, others]
+        weight = np.where(weight.any(axis=-1, keepdims=True), weight, 1)
+        gap = self._xy[rows, others] - self._xy[since, people]
+        ways = (np.zeros_like(carried), carried) if shift is None else (shift,)
+        total = weight.sum(axis=-1)
+        far = [(weight * np.linalg.norm(gap - way[:, None], axis=-1)).sum(axis=-1) / total for way in ways]
+        return np.asarray(np.minimum.reduce(far) / sizes)

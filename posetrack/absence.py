@@ -12,7 +12,7 @@ Of people in the same clothes the place decides, or nobody: then the pose gets a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from posetrack.appearance import LOOK_SIZE, alike
 from posetrack.matching import greedy_match
-from posetrack.types import Poses
+from posetrack.types import Appearance, Floats
 
 __all__ = ["Absences", "Remembered"]
 
@@ -51,9 +51,9 @@ Doubles = NDArray[np.float64]
 class Remembered:
     """A person as last seen, in view or not.
 
-    `since` seconds of the first sight and `origin` (2,) the middle of the box then; `time` that of the last; `box` (4,) x1, y1, x2, y2 pixels then; `velocity` (2,)
-    pixels a second; `size` the root of the box's area, its mean in time; `look` (D,) the mean of `looks` looks;
-    `scene` the number of the scene.
+    `since` seconds of the first sight and `origin` (2,) the middle of the box then; `time` seconds of the last and
+    `box` (4,) x1, y1, x2, y2 pixels then; `velocity` (2,) pixels a second; `size` the root of the box's area, its mean
+    in time; `look` (D,) the mean of `looks` looks; `scene` the number of the scene.
     """
 
     since: float
@@ -70,6 +70,16 @@ class Remembered:
     def place(self) -> Doubles:
         """The middle (2,) of the box."""
         return _middle(self.box)
+
+    def to_json(self) -> dict[str, Any]:
+        """The person as JSON values; numbers come back exactly."""
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Remembered:
+        """The person that `to_json` wrote."""
+        arrays: dict[str, Any] = {k: np.array(v, np.float64) for k, v in record.items() if isinstance(v, list)}
+        return cls(**{**record, **arrays})
 
     def seen(self, time: float, box: Doubles, scene: int) -> Remembered:
         """The person one frame on, at `box`."""
@@ -90,7 +100,7 @@ def _middle(box: Doubles) -> Doubles:
 
 
 def _size(box: Doubles) -> float:
-    return float(np.sqrt(max(np.prod(box[2:] - box[:2]), 1.0)))
+    return float(np.sqrt(np.maximum(np.prod(box[2:] - box[:2]), 1)))
 
 
 class Absences:
@@ -111,19 +121,19 @@ class Absences:
         self.next_waiting -= count
         return numbers
 
-    def see(
-        self, time: float, ids: NDArray[np.int64], poses: Poses, looks: NDArray[np.uint8], known: NDArray[np.bool_]
-    ) -> None:
-        """Take in those (N,) whom a frame at `time` shows: `poses`, and `looks` (N, D) where `known` (N,)."""
-        for row, id in enumerate(ids.tolist()):
-            box = poses.boxes[row].astype(np.float64)
+    def see(self, time: float, ids: NDArray[np.int64], boxes: Floats, looks: Sequence[Appearance | None]) -> None:
+        """Take in those (N,) whom a frame at `time` shows: their `boxes` (N, 4) and looks, if there are any."""
+        for id, xyxy, look in zip(ids.tolist(), boxes, looks, strict=True):
+            box = xyxy.astype(np.float64)
             before = self.people.get(id)
             person = (
                 before.seen(time, box, self.scene)
                 if before
-                else Remembered(time, _middle(box), time, box, np.zeros(2), _size(box), np.zeros(LOOK_SIZE), 0, self.scene)
+                else Remembered(
+                    time, _middle(box), time, box, np.zeros(2), _size(box), np.zeros(LOOK_SIZE), 0, self.scene
+                )
             )
-            self.people[id] = person.looked_at(looks[row].astype(np.float64)) if known[row] else person
+            self.people[id] = person if look is None else person.looked_at(look.astype(np.float64))
 
     def forget(self, time: float, present: Iterable[int]) -> None:
         """Drop who has been away for too long, and who waited and is gone; and the longest away of too many."""
@@ -177,20 +187,13 @@ class Absences:
 
     def state(self) -> dict[str, Any]:
         """All of it as JSON values; numbers come back exactly."""
-        people = {str(id): {k: _plain(v) for k, v in asdict(person).items()} for id, person in self.people.items()}
+        people = {str(id): person.to_json() for id, person in self.people.items()}
         return {"people": people, "scene": self.scene, "next_waiting": self.next_waiting}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.scene, self.next_waiting = int(state["scene"]), int(state["next_waiting"])
-        self.people = {
-            int(id): Remembered(**{k: np.array(v) if isinstance(v, list) else v for k, v in person.items()})
-            for id, person in state["people"].items()
-        }
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
+        self.people = {int(id): Remembered.from_json(person) for id, person in state["people"].items()}
 
 
 def _place(away: Remembered, new: Remembered, picture: float) -> float:

@@ -16,7 +16,9 @@ from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from posetrack.appearance import describe
 from posetrack.blocks import Block, ahead, blocks
 from posetrack.cores import core_count, single_threaded_opencv
 from posetrack.flow import CUT_THRESHOLD, Glance, cut_score, gray, make_flow
@@ -179,5 +181,9 @@ def follow(
 def step(tracker: PoseTracker, seen: Observation, sight: Sight) -> FrameResult:
     """The people of the next frame, which the tracker takes in."""
     estimate = reuse(seen.poses, sight) if sight.estimates else None
-    people = tracker.step(seen.frame, seen.people, seen.flow, estimate, seen.cut)
+
+    def look(image: Image, poses: Poses) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        return describe(image, poses.keypoints, poses.boxes, sight.skeleton)
+
+    people = tracker.step(seen.frame, seen.people, seen.flow, estimate, seen.cut, look)
     return FrameResult(seen.frame.index, seen.frame.time, tuple(people), seen.cut)

@@ -9,13 +9,14 @@ the same ids.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posetrack.absence import Absences
 from posetrack.geometry import iou, suppress
 from posetrack.matching import MATCHINGS, SIMILARITIES, JointTerms, Similarity, best_similarity, shape_similarity
 from posetrack.oks import crop_areas, oks, oks_nms
@@ -31,14 +32,14 @@ from posetrack.propagation import (
     velocities,
 )
 from posetrack.skeleton import Skeleton
-from posetrack.types import Boxes, Estimate, Floats, Frame, Image, Person, Poses, Source
+from posetrack.types import Appearance, Boxes, Estimate, Floats, Frame, Image, Look, Person, Poses, Source
 
 __all__ = ["PoseTracker", "TrackerSettings", "unify"]
 
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """What the paper leaves open, and its variants by name.
+    """What the paper leaves open, its variants by name, and what goes beyond it.
 
     `nms_iou` above which of two boxes the worse goes; `oks_nms` the same for poses, and
     `flow_oks_nms` for a pose on a flow box beside one on a detector's. `joint_threshold`: joints above
@@ -47,6 +48,8 @@ class TrackerSettings:
     above `similarity_threshold` match, and in a second round, of people left over on both sides, pairs whose
     `matching.shape_similarity` is above `recovery_threshold` (1: no second round). `motion`: how people are carried
     where there is no flow. `queue_length` is L_Q, in frames.
+    `appearance`: whether people are looked at (posetrack.appearance); `reidentify` seconds for which those out of
+    the queue are remembered by their looks, so that they get the old id when they return (0: not at all).
 
     Thresholds of identities are chosen by the switches on true poses alone (scripts/measure_identities has the table);
     those of OKS on real clips, by eye and by the boxes that lie in one another: with 0.9 and no rule for flow boxes
@@ -68,6 +71,8 @@ class TrackerSettings:
     matching: Literal["greedy", "hungarian"] = "greedy"
     motion: Literal["velocity", "none"] = "velocity"
     queue_length: int = 10
+    appearance: bool = True
+    reidentify: float = 0
 
     def __post_init__(self) -> None:
         if self.similarity not in SIMILARITIES:
@@ -78,6 +83,14 @@ class TrackerSettings:
             raise ValueError(f"unknown motion '{self.motion}'; there are velocity, none")
         if self.queue_length < 1:
             raise ValueError(f"the queue holds at least one frame, not {self.queue_length}")
+        if self.reidentify < 0 or (self.reidentify and not self.appearance):
+            raise ValueError(
+                "reidentify is a time of 0 seconds or more, and needs appearance: it goes by people's looks"
+            )
+
+
+LOOK_EVERY = 5
+"""People are looked at in each fifth frame, and in that in which they get their id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +113,9 @@ class Found:
 class PoseTracker:
     """Follows the people of one video.
 
-    `step` takes the frames one by one, in order. What it remembers is the queue of the last `queue_length` frames
-    and the next id: `state` gives it for a file, `restore` takes it back, `reset` begins another video.
+    `step` takes the frames one by one, in order. What it remembers is the queue of the last `queue_length` frames,
+    the next id and, with `reidentify`, the absent: `state` gives it for a file, `restore` takes it back, `reset`
+    begins another video.
     """
 
     def __init__(self, skeleton: Skeleton, settings: TrackerSettings | None = None) -> None:
@@ -114,6 +128,8 @@ class PoseTracker:
         """Forget everyone: the next frame is the first of a video."""
         self.queue: deque[Queued] = deque(maxlen=self.settings.queue_length)  # newest first
         self.next_id = 1
+        self.frames = 0
+        self.absences = Absences(self.settings.reidentify) if self.settings.reidentify else None
 
     def step(
         self,
@@ -122,16 +138,18 @@ class PoseTracker:
         flow: Floats | None,
         estimate: Estimate | None,
         cut: bool = False,
+        look: Look | None = None,
     ) -> list[Person]:
         """The people of the next frame, by id.
 
         `boxes` are the detector's, or whole poses from a file, which are taken as they are. `flow` (H, W, 2) float32
         leads from the frame before to this one, x then y, pixels; None where there is none. `estimate` gives the
         poses of boxes; without it the joints that flow carried are the pose where the file has nobody. `cut` begins
-        a new scene: nobody is carried into it. Raises ValueError for boxes without poses and nobody to estimate them.
+        a new scene: nobody is carried into it. `look` tells how people look, if the settings want it. Raises
+        ValueError for boxes without poses and nobody to estimate them.
         """
         if cut:
-            self.queue.clear()
+            self._begin_scene()
         else:
             self._carry(flow)
         flowing = flow is not None and self.settings.propagation and not cut
@@ -140,15 +158,25 @@ class PoseTracker:
             found = self._estimate(frame.image, _in_order(boxes), carried, estimate)
             ids = self._identify(found)
             # a flow box complements a missing detection: what it shows is somebody known, or nobody
-            stay = np.flatnonzero((ids > 0) | ~found.flowing)
+            stay = np.flatnonzero((ids != 0) | ~found.flowing)
             found, ids = found[stay], ids[stay]
         else:
             found = self._given(boxes)
             ids = self._identify(found)
             found, ids = self._fill(found, ids, carried)
-        ids = self._name(ids)
-        self._push(found, ids)
-        return _people(found, ids)
+        looks = self._looks(frame.image, found, ids, look)
+        named = self._name(ids if self.absences is None else self._recall(frame, found, ids, looks))
+        self._push(found, named)
+        regular = self.frames % LOOK_EVERY == 0
+        self.frames += 1
+        return _people(
+            found, named, [each if regular or before <= 0 else None for each, before in zip(looks, ids, strict=True)]
+        )
+
+    def _begin_scene(self) -> None:
+        self.queue.clear()
+        if self.absences is not None:
+            self.absences.scene += 1
 
     def _carry(self, flow: Floats | None) -> None:
         """Every queued person's joints, one frame on."""
@@ -196,6 +224,8 @@ class PoseTracker:
 
     def _complement(self, found: Found) -> Found:
         """`found` without poses on flow boxes that show somebody whom a detector's box shows already."""
+        if not found.flowing.any():
+            return found
         keypoints, areas = found.poses.keypoints, crop_areas(found.poses.boxes)
         alike = oks(keypoints, keypoints, (areas[:, None] + areas[None]) / 2, self.skeleton.sigmas)
         shown = (alike[:, ~found.flowing] > self.settings.flow_oks_nms).any(axis=1)
@@ -232,7 +262,7 @@ class PoseTracker:
                 if alike not in compared:
                     compared[alike] = best_similarity(alike, queue, found.poses, self.joints)
                 known, matrix = compared[alike]
-                matrix = np.where(np.isin(known, ids)[:, None] | (ids > 0) | ~group, 0, matrix)
+                matrix = np.where(np.isin(known, ids)[:, None] | (ids != 0) | ~group, 0, matrix)
                 for row, column in MATCHINGS[self.settings.matching](matrix, threshold):
                     ids[column] = known[row]
         return ids
@@ -254,6 +284,44 @@ class PoseTracker:
         filled = Found(Poses.concatenate(found.poses, poses), box_scores, found.sources + _all("flow", len(rows)))
         return filled, np.concatenate([ids, newest.ids[rows]])
 
+    def _looks(self, image: Image, found: Found, ids: NDArray[np.int64], look: Look | None) -> list[Appearance | None]:
+        """How people `found` look: all of them in each fifth frame, or where one has no id yet; None where unknown.
+
+        A flow box may show what somebody is hidden by: those are never looked at.
+        """
+        wanted = look is not None and self.settings.appearance and len(ids) > 0
+        if look is None or not wanted or not (self.frames % LOOK_EVERY == 0 or (ids <= 0).any()):
+            return [None] * len(ids)
+        looks, known = look(image, found.poses)
+        return [each if sure else None for each, sure in zip(looks, known & ~found.flowing, strict=True)]
+
+    def _recall(
+        self, frame: Frame, found: Found, ids: NDArray[np.int64], looks: list[Appearance | None]
+    ) -> NDArray[np.int64]:
+        """`ids` with the old ones of those who were away, and numbers below 0 of who waits to be told (absence.py)."""
+        assert self.absences is not None
+        ids, new = ids.copy(), ids == 0
+        ids[new] = self.absences.waiting(int(new.sum()))
+        seen = np.flatnonzero(~found.flowing)
+        self.absences.see(frame.time, ids[seen], found.poses.boxes[seen], [looks[row] for row in seen])
+        present = {*ids.tolist(), *(id for entry in self.queue for id in entry.ids.tolist())}
+        waiting = [id for id in ids[seen].tolist() if id < 0]
+        for number, id in self.absences.decide(
+            frame.time, waiting, present, frame.image.shape[0] * frame.image.shape[1]
+        ).items():
+            name = id or self.next_id
+            self.next_id += id == 0
+            ids[ids == number] = name
+            self.absences.rename(number, name)
+            self._rename(number, name)
+        self.absences.forget(frame.time, present)
+        return ids
+
+    def _rename(self, waiting: int, id: int) -> None:
+        renamed = [replace(entry, ids=np.where(entry.ids == waiting, id, entry.ids)) for entry in self.queue]
+        self.queue.clear()
+        self.queue.extend(renamed)
+
     def _name(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """`ids` with new ones, in the order of the rows, where they are 0."""
         new = ids == 0
@@ -270,12 +338,16 @@ class PoseTracker:
 
     def state(self) -> dict[str, Any]:
         """What the tracker remembers, as JSON values; float32 numbers come back exactly."""
-        return {"next_id": self.next_id, "queue": [entry.to_json() for entry in self.queue]}
+        absences = None if self.absences is None else self.absences.state()
+        queue = [entry.to_json() for entry in self.queue]
+        return {"next_id": self.next_id, "frames": self.frames, "queue": queue, "absences": absences}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` as if never stopped."""
         self.reset()
-        self.next_id = int(state["next_id"])
+        self.next_id, self.frames = int(state["next_id"]), int(state["frames"])
+        if self.absences is not None:
+            self.absences.restore(state["absences"])
         self.queue.extend(Queued.from_json(entry, len(self.skeleton)) for entry in state["queue"])
 
 
@@ -314,10 +386,11 @@ def _in_order(people: _Rows) -> _Rows:
     return people[np.lexsort([*places.T[::-1], -people.scores])]
 
 
-def _people(found: Found, ids: NDArray[np.int64]) -> list[Person]:
-    """`found` as people, by id."""
-    poses = found.poses
+def _people(found: Found, ids: NDArray[np.int64], looks: list[Appearance | None]) -> list[Person]:
+    """`found` as people, by id, without those who wait for one."""
+    poses, sources = found.poses, found.sources
     return [
-        Person(int(ids[i]), float(poses.scores[i]), poses.boxes[i], poses.keypoints[i], found.sources[i])
+        Person(int(ids[i]), float(poses.scores[i]), poses.boxes[i], poses.keypoints[i], sources[i], looks[i])
         for i in np.argsort(ids)
+        if ids[i] > 0
     ]

@@ -13,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Appearance", "Boxes", "Estimate", "Floats", "Frame", "FrameResult", "Image", "Person", "Poses", "Source"]
+__all__ = [
+    "Appearance", "Boxes", "Estimate", "Floats", "Frame", "FrameResult", "Image", "Look", "Person", "Poses", "Source",
+]  # fmt: skip
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -112,6 +114,9 @@ Estimate = Callable[[Image, Boxes], Poses]
 
 `Poses.scores` are the person scores: the mean score of the joints above 0.2, times the box score.
 """
+
+Look = Callable[[Image, Poses], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+"""How people look: an image and poses in, the appearance (N, D) of each out, and who has one (N,)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,11 +45,11 @@ class Inexact(InputError):
 class Entry:
     """A picture at which decoding can begin: all frames from number `first` on come right.
 
-    The picture itself is known by its `pts` (ticks), its `size` in bytes and their `crc`; `dts` where there is one.
+    The picture itself is known by its time in `ticks`, its `size` in bytes and their `crc`; `dts` where there is one.
     """
 
     first: int
-    pts: int
+    ticks: int
     dts: int | None
     size: int
     crc: int
@@ -112,6 +112,8 @@ def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
     codec = source.stream.codec_context.codec.canonical_name
     if codec not in KNOWN:
         return f"which {codec} pictures stand alone cannot be told"
+    if source.clock.by_decoding and source.stream.codec_context.reorder_depth:
+        return "it has B-frames, and AVI stores no presentation times"
     try:
         with open_container(source.info.path) as container:
             packets = list(_packets(container.demux(picture_stream(source.info.path, container)), codec, source))
@@ -140,8 +142,6 @@ def _packets(demuxed: Iterator[Any], codec: str, source: MediaSource) -> Iterato
             raise _Unpromising("it is damaged")
         if ticks is None:
             raise _Unpromising("some of its pictures have no time")
-        if clock.by_decoding and packet.pts != packet.dts:
-            raise _Unpromising("it has B-frames, and AVI stores no presentation times")
         entry = None
         if packet.is_keyframe:
             data = bytes(packet)
@@ -158,10 +158,10 @@ def _disorder(packets: list[_Packet]) -> str | None:
     order = np.argsort(ticks, kind="stable")
     if len(ticks) == 0:
         return "no picture of it has a time"
-    if (np.diff(ticks[order]) <= 0).any():
-        return "some of its pictures have the same time"
     if (np.diff(decoding) < 0).any() or np.abs(order - np.arange(len(order))).max() >= _REORDER:
         return "its times go back on the way, as where recordings were joined"
+    if (np.diff(ticks[order]) <= 0).any():
+        return "some of its pictures have the same time"
     return None
 
 
@@ -295,16 +295,17 @@ class _PartDecoder:
     def _packets_from(self, entry: Entry) -> Iterator[Any]:
         """The packets from that of `entry` on, found by what is in it: an index may lead beside it."""
         container, stream = self._source.container, self._source.stream
-        steps = [entry.pts - round(seconds / (stream.time_base or 1)) for seconds in _STEPS_BACK]
-        marks = [entry.pts, entry.pts if entry.dts is None else entry.dts, *steps, int(self._index.ticks[0])]
+        steps = [entry.ticks - round(seconds / (stream.time_base or 1)) for seconds in _STEPS_BACK]
+        marks = [entry.ticks, entry.ticks if entry.dts is None else entry.dts, *steps, int(self._index.ticks[0])]
         for mark in dict.fromkeys(marks):
             with suppress(FFmpegError):
                 container.seek(mark, stream=stream)
                 packets = container.demux(stream)
                 for packet in packets:
-                    if packet.pts == entry.pts and packet.size == entry.size and zlib.crc32(bytes(packet)) == entry.crc:
+                    ticks = self._source.clock.ticks(packet)
+                    if ticks == entry.ticks and packet.size == entry.size and zlib.crc32(bytes(packet)) == entry.crc:
                         return chain([packet], packets)
-                    if _is_beyond(packet, entry):
+                    if _is_beyond(packet, ticks, entry):
                         break
         raise self._broken(entry.first, "its key frame is not found")
 
@@ -315,7 +316,8 @@ class _PartDecoder:
         )
 
 
-def _is_beyond(packet: Any, entry: Entry) -> bool:
+def _is_beyond(packet: Any, ticks: int | None, entry: Entry) -> bool:
+    """Whether the packet of `entry` cannot come any more."""
     if packet.dts is not None and entry.dts is not None and packet.dts > entry.dts:
         return True
-    return bool(packet.is_keyframe and packet.pts is not None and packet.pts > entry.pts)
+    return bool(packet.is_keyframe and ticks is not None and ticks > entry.ticks)

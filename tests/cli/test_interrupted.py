@@ -29,7 +29,7 @@ def walk(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(0).integers(0, 255, (360, 640 + LENGTH, 3), np.uint8)
     smooth = noise.reshape(45, 8, -1, 8, 3).mean((1, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
     images = [np.ascontiguousarray(smooth[:, i : i + 640]) for i in range(LENGTH)]
-    make_clip(folder / "walk.mp4", LENGTH, size=(640, 360), images=images)
+    make_clip(folder / "walk.mp4", LENGTH, size=(640, 360), images=images, options={"g": "24"})
     lines = [f"{i + 1},-1,{300 - i},60,100,240,0.9,-1,-1,-1" for i in range(0, LENGTH, 2)]
     (folder / "boxes.txt").write_text("\n".join(lines))
     subprocess.run(command(*arguments(folder), "-o", folder / "whole"), check=True, capture_output=True)

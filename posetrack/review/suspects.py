@@ -22,14 +22,14 @@ import numpy as np
 
 from posetrack.review.expected import Doubles, Expected
 from posetrack.review.presence import Numbers
-from posetrack.review.windows import BLOCK, Rows, Window, read_rows, window_of
+from posetrack.review.windows import Rows, Window, frame_rows, window_of
 
 __all__ = ["Kind", "Suspect", "SuspectFinder"]
 
 Kind = Literal["exchange", "jump", "birth", "look", "short"]
 
-AHEAD = 16
-"""Frames that are seen beyond the one in question."""
+BEHIND, AT_ONCE, AHEAD = 80, 256, 16
+"""Frames that are looked at at once, and those before and after them that are seen then."""
 LINKED = 1.0
 """Seconds for which a person is expected where they would go on."""
 REBORN = 3.0
@@ -68,8 +68,7 @@ class SuspectFinder:
 
     def __init__(self, joints: int) -> None:
         self._joints = joints
-        self._records: list[dict[str, Any]] = []
-        self._before: Rows | None = None
+        self._frames: list[Rows] = []
         self._done = 0
         self._known: set[int] = set()
         self._found: list[tuple[float, int, Suspect]] = []
@@ -77,29 +76,26 @@ class SuspectFinder:
 
     def add(self, record: dict[str, Any]) -> None:
         """Look at one more frame as its record in the file; ValueError when its numbers have another shape."""
-        self._records.append(record)
-        if len(self._records) == BLOCK:
+        self._frames.append(frame_rows(record, self._joints))
+        if len(self._frames) == BEHIND + AT_ONCE + AHEAD:
             self._look(AHEAD)
+            self._frames = self._frames[-BEHIND - AHEAD :]
+            self._done = BEHIND
 
     def done(self) -> list[Suspect]:
         """The suspects, likeliest first; of several about the same people at the same moment the likeliest."""
-        if self._records or self._before is not None:
+        if self._frames:
             self._look(0)
         found = (suspect for _, _, suspect in self._found)
         return sorted(found, key=lambda one: (-one.score, one.frame, one.ids))
 
     def _look(self, ahead: int) -> None:
         """Look at the frames that were not looked at yet, but for the last ones."""
-        block = read_rows(self._records, self._joints)
-        self._records = []
-        window = window_of([block] if self._before is None else [self._before, block])
-        rows = np.arange(self._done, len(window.frames) - ahead)
+        window = window_of(self._frames)
+        rows = np.arange(self._done, len(self._frames) - ahead)
         for suspect in _best(_suspects(Expected(window), rows, self._known), window):
             self._keep(suspect)
-        seen = window.here[rows].any(axis=0)
-        self._known.update(window.ids[seen].tolist())
-        self._before = block
-        self._done = len(block.frames) - ahead
+        self._known.update(window.ids[window.here[rows].any(axis=0)].tolist())
 
     def _keep(self, suspect: Suspect) -> None:
         self._count += 1
@@ -194,7 +190,7 @@ def _births(expected: Expected, rows: Numbers, known: set[int]) -> Iterator[Susp
         score = 1 - (expected.distances(r, gone, np.full(len(gone), p)) + usual) / (FAR + FARTHER * unseen + usual)
         best = int(np.argmax(score))
         if score[best] > 0:
-            yield _suspect(window, born[0], (p, gone[best]), "birth", score[best])
+            yield _suspect(window, born[0], (int(p), gone[best]), "birth", score[best])
 
 
 def _unseen(expected: Expected, rows: Numbers, people: Numbers) -> Doubles:

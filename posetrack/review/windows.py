@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,54 +13,47 @@ from numpy.typing import NDArray
 from posetrack.review.presence import Numbers
 from posetrack.types import Floats
 
-__all__ = ["BLOCK", "Rows", "Window", "read_rows", "window_of"]
+__all__ = ["Rows", "Window", "frame_rows", "window_of"]
 
-BLOCK = 128
-"""Frames that are made into arrays at a time."""
+USUAL_RATE = 25.0
+"""Frames a second where times don't tell."""
+
+_flat = chain.from_iterable
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The n people of F frames in a row, as they stand in the file.
+    """The n people of one frame, as they stand in the file.
 
-    `frames` (F,) int64 numbers, `times` (F,) float64 seconds, `cuts` (F,) bool; `row` (n,) int64 in which of the F each
-    of the n is; `ids` (n,) int64, `keypoints` (n, J, 3) float32 x, y in pixels and a score, NaN without a place;
-    `boxes` (n, 4) float32 x, y, width, height; `looks` (n, D) float32, NaN where not looked at.
+    `frame` is its number, `time` in seconds, `cut` says that a scene begins; `ids` (n,) int64, `keypoints` (n, J, 3)
+    float32 x, y in pixels and a score, NaN without a place; `boxes` (n, 4) float32 x, y, width, height; `looks`
+    (n, D) float32, NaN where not looked at.
     """
 
-    frames: Numbers
-    times: NDArray[np.float64]
-    cuts: NDArray[np.bool_]
-    row: Numbers
+    frame: int
+    time: float
+    cut: bool
     ids: Numbers
     keypoints: Floats
     boxes: Floats
     looks: Floats
 
 
-def read_rows(records: Sequence[dict[str, Any]], joints: int) -> Rows:
-    """Frames as they are parsed from the file, as arrays; ValueError when the numbers have another shape."""
-    people = [person for record in records for person in record["people"]]
-    looks = [person.get("appearance") for person in people]
-    width = max((len(look) for look in looks if look), default=0)
+def frame_rows(record: dict[str, Any], joints: int) -> Rows:
+    """A frame as it is parsed from the file, as arrays; ValueError when the numbers have another shape."""
+    people = record["people"]
+    looks = [person.get("appearance") or () for person in people]
+    width = max(map(len, looks), default=0)
+    missing = (np.nan,) * width
     return Rows(
-        np.array([record["index"] for record in records], np.int64),
-        np.array([record["time"] for record in records], np.float64),
-        np.array([bool(record.get("cut")) for record in records], np.bool_),
-        np.repeat(np.arange(len(records)), [len(record["people"]) for record in records]),
+        record["index"],
+        float(record["time"]),
+        bool(record.get("cut")),
         np.array([person["id"] for person in people], np.int64),
-        np.array([person["keypoints"] for person in people], np.float32).reshape(-1, joints, 3),
-        np.array([person["box"] for person in people], np.float32).reshape(-1, 4),
-        _looks(looks, width),
+        np.fromiter(_flat(_flat(person["keypoints"] for person in people)), np.float32).reshape(len(people), joints, 3),
+        np.fromiter(_flat(person["box"] for person in people), np.float32).reshape(len(people), 4),
+        np.fromiter(_flat(look or missing for look in looks), np.float32).reshape(len(people), width),
     )
-
-
-def _looks(looks: list[list[int] | None], width: int) -> Floats:
-    found = np.full((len(looks), width), np.nan, np.float32)
-    there = [n for n, look in enumerate(looks) if look and len(look) == width]
-    if there:
-        found[there] = np.array([looks[n] for n in there], np.float32)
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,34 +75,34 @@ class Window:
     looks: Floats
 
 
-def window_of(blocks: Sequence[Rows]) -> Window:
-    """Blocks of frames that follow one another as one window."""
-    starts = np.cumsum([0, *(len(block.frames) for block in blocks)])
-    row = np.concatenate([block.row + start for block, start in zip(blocks, starts, strict=False)])
-    ids, column = np.unique(np.concatenate([block.ids for block in blocks]), return_inverse=True)
-    shape = (int(starts[-1]), len(ids))
-    here = np.zeros(shape, np.bool_)
-    here[row, column] = True
-    keypoints, boxes = (
-        _spread([getattr(block, field) for block in blocks], row, column, shape) for field in ("keypoints", "boxes")
-    )
-    width = max(block.looks.shape[1] for block in blocks)
-    looks = [np.pad(b.looks, ((0, 0), (0, width - b.looks.shape[1])), constant_values=np.nan) for b in blocks]
-    times = np.concatenate([block.times for block in blocks])
+def window_of(frames: Sequence[Rows]) -> Window:
+    """Frames that follow one another as one window."""
+    row = np.repeat(np.arange(len(frames)), [len(frame.ids) for frame in frames])
+    ids, column = np.unique(np.concatenate([frame.ids for frame in frames]), return_inverse=True)
+    place = row, column
+    here = np.zeros((len(frames), len(ids)), np.bool_)
+    here[place] = True
+    width = max(frame.looks.shape[1] for frame in frames)
+    looks = [f.looks if f.looks.shape[1] == width else _widened(f.looks, width) for f in frames]
+    times = np.array([frame.time for frame in frames])
     return Window(
-        np.concatenate([block.frames for block in blocks]),
-        times if (np.diff(times) > 0).all() else np.arange(len(times)) / 25.0,
-        np.cumsum(np.concatenate([block.cuts for block in blocks])),
+        np.array([frame.frame for frame in frames], np.int64),
+        times if (np.diff(times) > 0).all() else np.arange(len(times)) / USUAL_RATE,
+        np.cumsum([frame.cut for frame in frames]),
         ids,
         here,
-        keypoints,
-        boxes,
-        _spread(looks, row, column, shape),
+        _spread([frame.keypoints for frame in frames], place, here.shape),
+        _spread([frame.boxes for frame in frames], place, here.shape),
+        _spread(looks, place, here.shape),
     )
 
 
-def _spread(parts: Sequence[Floats], row: Numbers, column: Numbers, shape: tuple[int, int]) -> Floats:
+def _widened(looks: Floats, width: int) -> Floats:
+    return np.pad(looks, ((0, 0), (0, width - looks.shape[1])), constant_values=np.nan)
+
+
+def _spread(parts: Sequence[Floats], place: tuple[Numbers, Numbers], shape: tuple[int, int]) -> Floats:
     values = np.concatenate(parts)
     spread = np.full((*shape, *values.shape[1:]), np.nan, np.float32)
-    spread[row, column] = values
+    spread[place] = values
     return spread

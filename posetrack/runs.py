@@ -24,7 +24,7 @@ from posetrack.types import Frame, FrameResult
 from posetrack.video import FrameIndex, VideoReader, VideoWriter, build_index, open_video
 
 __all__ = [
-    "JOINT_THRESHOLD", "Job", "Outcome", "Report", "Watch", "finished", "make_header", "plan",
+    "JOINT_THRESHOLD", "Ended", "Job", "Outcome", "Report", "Watch", "finished", "make_header", "plan",
     "render_tracks", "run_job", "versions",
 ]  # fmt: skip
 
@@ -65,6 +65,16 @@ class Outcome:
     tracks: int = 0
     skipped: bool = False
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that is over: what came of it, or the error; seconds since it was begun."""
+
+    job: Job
+    outcome: Outcome | None
+    error: Exception | None
+    seconds: float
 
 
 @contextmanager

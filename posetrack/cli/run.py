@@ -9,13 +9,11 @@ import click
 
 from posetrack.cli.fetching import offer_download
 from posetrack.cli.options import GroupedCommand, grouped
-from posetrack.cli.progress import frame_progress
 from posetrack.errors import PosetrackError
 
 if TYPE_CHECKING:
-    from posetrack.pipeline import PipelineSettings, Sight
-    from posetrack.runs import Job, Outcome
-    from posetrack.stored import Span
+    from posetrack.pipeline import PipelineSettings
+    from posetrack.workers.recipe import Recipe
 
 __all__ = ["run"]
 
@@ -35,6 +33,8 @@ holds them together."""
 @grouped("Output", "--resume", is_flag=True,
          help="Go on where an interrupted run stopped; leave finished results alone.")
 @grouped("Output", "--overwrite", is_flag=True, help="Replace results that exist.")
+@grouped("Output", "--status-json", type=click.Path(path_type=Path), metavar="FILE",
+         help="Keep FILE up to date with how far the run is.")
 @grouped("Output", "-q", "--quiet", is_flag=True, help="No progress and no summary, only errors and warnings.")
 @grouped("Output", "-v", "--verbose", is_flag=True, help="Say what is loaded and which settings are in force.")
 @grouped("Video", "--start", type=click.FloatRange(0), metavar="SECONDS", help="Begin here.")
@@ -82,29 +82,47 @@ holds them together."""
 @grouped("Tracking", "--person-threshold", type=click.FloatRange(0, 1), default=0.2, help="People below are dropped.")
 @grouped("Tracking", "--similarity-threshold", type=click.FloatRange(0, 1), default=0.1,
          help="Pairs below are not matched.")
+@grouped("Tracking", "--appearance/--no-appearance", default=True,
+         help="Note how people look, for those who go away and come back.")
+@grouped("Tracking", "--reidentify", type=click.FloatRange(0), default=0, metavar="SECONDS",
+         help="Remember the absent so long; who returns gets the old id. New people are shown up to 0.5 s late.")
 @grouped("Work", "--block", type=click.IntRange(1), default=16, help="Frames worked on together.")
+@grouped("Work", "--workers", type=click.IntRange(1), metavar="N", show_default="1; with --ray what the cluster holds",
+         help="Processes that share the work; more than one need Ray (the extra ray).")
+@grouped("Work", "--ray", metavar="auto|ADDRESS", help="Let the workers of a running Ray cluster do it.")
+@grouped("Work", "--cpus-per-worker", type=click.FloatRange(0, min_open=True), default=1, metavar="N",
+         help="Cores, and threads, of a worker.")
+@grouped("Work", "--gpus-per-worker", type=click.FloatRange(0), metavar="N",
+         show_default="1 or a part, if there are any", help="GPUs of a worker, or a part of one.")
 def run(inputs: tuple[str, ...], **options: Any) -> None:
     """Track the people of videos.
 
     INPUT is a video file, a folder or glob of videos or pictures, a camera's number, or an rtsp/http address. Each
     gives NAME.tracks.json: who is in every frame, where the joints are, and who is who.
     """
+    from posetrack.cli.fleet import run_all
     from posetrack.runs import Job, plan
     from posetrack.stored import Span
     from posetrack.video import expand_inputs
+    from posetrack.workers.driver import Order
 
     if not inputs and not options["poses"]:
         raise click.UsageError("give at least one INPUT, or --poses FILE")
     if options["poses"] and options["detections"]:
         raise click.UsageError("--poses and --detections exclude each other")
+    if options["reidentify"] and not (inputs and options["appearance"]):
+        raise click.UsageError("--reidentify goes by how people look: give an INPUT, and no --no-appearance")
     settings = _pipeline_settings(options)
     span = Span(options["start"], options["end"], options["stride"])
     sources = expand_inputs(inputs)
     if (options["poses"] or options["detections"]) and len(sources) > 1:
         raise click.UsageError("--poses and --detections go with one INPUT")
     jobs = plan(sources, options["output"]) if sources else [Job.of_poses(options["poses"], options["output"])]
-    sight, said = _sight(options)
-    failed = [job for job in jobs if not _tried(job, sight, settings, said, span, options, alone=len(jobs) == 1)]
+    order = Order(
+        _recipe(options), settings, span, resume=options["resume"], overwrite=options["overwrite"],
+        draw=options["render"], trails=options["trails"], threads=options["threads"],
+    )  # fmt: skip
+    failed = run_all(jobs, order, options)
     if failed:
         raise PosetrackError(f"{len(failed)} of {len(jobs)} inputs failed: {', '.join(job.source for job in failed)}")
 
@@ -121,76 +139,29 @@ def _pipeline_settings(options: dict[str, Any]) -> PipelineSettings:
         person_threshold=options["person_threshold"], propagation=options["propagation"],
         similarity=options["similarity"], similarity_threshold=options["similarity_threshold"],
         matching=options["matching"], queue_length=options["queue_length"],
+        appearance=options["appearance"], reidentify=options["reidentify"],
     )  # fmt: skip
     cut = CUT_THRESHOLD if options["cut"] is None else options["cut"]
     return PipelineSettings(options["detect_every"], options["flow"], cut, options["block"], tracker)
 
 
-def _sight(options: dict[str, Any]) -> tuple[Sight, dict[str, Any]]:
-    """What sees the people: the networks, or the files given in their place; and what the header says of it."""
+def _recipe(options: dict[str, Any]) -> Recipe:
+    """What sees the people: the networks, or the files given in their place."""
     from posetrack.results.posefile import read_detections, read_poses
+    from posetrack.workers.recipe import Recipe
 
     if options["poses"]:
-        from posetrack.stored import StoredPoses
-
-        return StoredPoses(read_poses(options["poses"])), {"poses": options["poses"].name}
+        return Recipe(poses=read_poses(options["poses"]))
     from posetrack.weights.presets import PRESETS
 
     preset = PRESETS[options["preset"]]
     pose, detector = options["pose"] or preset.pose, options["detector"] or preset.detector
     offer_download([pose] if options["detections"] else [detector, pose], options["weights_dir"])
-    from posetrack.networks import NetworkSettings, load_networks
+    from posetrack.networks import NetworkSettings
 
     settings = NetworkSettings(
         detector=detector, pose=pose, weights_dir=options["weights_dir"],
         device=options["device"], precision=options["precision"], score=options["detector_score"],
         flip_test=preset.flip_test if options["flip_test"] is None else options["flip_test"], decode=options["decode"],
     )  # fmt: skip
-    detections = read_detections(options["detections"]) if options["detections"] else None
-    return load_networks(settings, detections, options["threads"])
-
-
-def _tried(
-    job: Job, sight: Sight, settings: PipelineSettings, said: dict[str, Any], span: Span,
-    options: dict[str, Any], alone: bool,
-) -> bool:  # fmt: skip
-    """Do one job and say what came of it. Whether it worked; an error of the only job is raised."""
-    try:
-        outcome = _track(job, sight, settings, said, span, options)
-    except (PosetrackError, OSError) as error:
-        if alone:
-            raise
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
-        return False
-    _tell(job, outcome, options)
-    return True
-
-
-def _track(
-    job: Job, sight: Sight, settings: PipelineSettings, said: dict[str, Any], span: Span, options: dict[str, Any]
-) -> Outcome:
-    """One input through the pipeline, with progress; then, on request, its annotated video."""
-    from posetrack.runs import render_tracks, run_job
-
-    name, quiet = Path(job.source).name, options["quiet"]
-    with frame_progress(name, quiet) as watch:
-        outcome = run_job(
-            job, sight, settings, said, span=span, resume=options["resume"], overwrite=options["overwrite"], watch=watch
-        )
-    if options["render"] and not (outcome.skipped and job.video.exists()):
-        with frame_progress(f"drawing {name}", quiet) as watch:
-            overwrite = options["overwrite"] or options["resume"]
-            render_tracks(job.output, job.source, job.video, overwrite=overwrite, trails=options["trails"], watch=watch)
-    return outcome
-
-
-def _tell(job: Job, outcome: Outcome, options: dict[str, Any]) -> None:
-    """Where the results lie, on stdout; warnings on stderr."""
-    for warning in outcome.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    if options["quiet"]:
-        return
-    done = "done already: " if outcome.skipped else ""
-    click.echo(f"{job.output}  {done}{outcome.frames} frames, {outcome.tracks} people")
-    if options["render"]:
-        click.echo(str(job.video))
+    return Recipe(settings, read_detections(options["detections"]) if options["detections"] else None)

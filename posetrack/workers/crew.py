@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -101,7 +103,8 @@ class Crew:
 
     `address` None starts a Ray of our own, which ends with the crew; auto or an address joins a running cluster.
     `size` None takes as many workers as the cluster has room for. A worker gets `cpus` cores and `gpus` GPUs, or parts
-    of one; None: one, or a part, where the cluster has some. `kind` makes the worker; `together` of them share a process, which only simulated ones may.
+    of one; None: one, or a part, where the cluster has some. `kind` makes the worker; `together` of them share a
+    process, which only simulated ones may.
     """
 
     def __init__(
@@ -123,8 +126,8 @@ class Crew:
         self._actor: Any = None
 
     def __enter__(self) -> Crew:
+        _quiet(own=self._address is None)
         self._ray = _ray()
-        self._logging = _quiet()
         try:
             self._join() if self._address else self._start()
             if self._share_gpus:
@@ -172,8 +175,6 @@ class Crew:
         self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
-        for name, value in self._logging.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
 
     def room(self) -> int:
         """How many workers the nodes that are there now can hold."""
@@ -197,7 +198,9 @@ class Crew:
         """
         if self.gpus and wanted.startswith("cuda:"):
             raise DeviceError(f"a worker takes the GPU that Ray gives it, not '{wanted}'; choose --device cuda")
-        return {0: "cpu"}.get(self.gpus, "cuda") if wanted == "auto" else wanted
+        if wanted != "auto":
+            return wanted
+        return "cuda" if self.gpus else "cpu"
 
     def share(self, value: Any) -> Any:
         """A parcel that all workers can have."""
@@ -289,10 +292,9 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _quiet() -> dict[str, str | None]:
-    """Tell Ray to keep its talk and its statistics to itself; what the environment had before."""
-    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
-    before = {name: os.environ.get(name) for name in wanted}
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
-    return before
+def _quiet(own: bool) -> None:
+    """Have Ray keep its talk and its statistics to itself; a Ray of our `own` lets in nobody who has not its secret."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if own and "ray" not in sys.modules and not any(name.startswith("RAY_AUTH") for name in os.environ):
+        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from posetrack.errors import DeviceError, InputError, PosetrackError
 from posetrack.pipeline import PipelineSettings
 from posetrack.results.native import Journal, resume_point
-from posetrack.runs import Job, Outcome, finished, make_header
+from posetrack.runs import Ended, Job, Outcome, finished, make_header
 from posetrack.stored import Span
 from posetrack.types import FrameResult
 from posetrack.video import Inexact
@@ -20,11 +19,11 @@ from posetrack.workers.recipe import Recipe
 from posetrack.workers.schedule import RETRIES, Item, Post, Schedule, Video
 from posetrack.workers.work import Fed, Ready, Seen, Survey, Tracked
 
-__all__ = ["Ended", "Order", "Watcher", "run_jobs"]
+__all__ = ["Order", "Watcher", "run_jobs"]
 
 _PATIENCE = 0.5
 """Seconds without an answer after which the driver looks around."""
-_FAILED_STARTS = 3
+_FAILED_STARTS = 5
 """Workers that end before their networks stand, one after another, until the driver gives up."""
 
 
@@ -40,16 +39,6 @@ class Order:
     draw: bool = False
     trails: float = 0.0
     threads: int | None = None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A job that is over: what came of it, or the error; seconds since it was begun."""
-
-    job: Job
-    outcome: Outcome | None
-    error: Exception | None
-    seconds: float
 
 
 class Watcher:
@@ -69,14 +58,15 @@ class Watcher:
 
 
 def run_jobs(
-    crew: Crew, jobs: Iterable[Job], order: Order, watcher: Watcher | None = None, stages: Counter[str] | None = None
-) -> Iterator[Ended]:
+    crew: Crew, jobs: Iterable[Job], order: Order, watcher: Watcher | None = None,
+    stages: dict[str, float] | None = None,
+) -> Iterator[Ended]:  # fmt: skip
     """Do `jobs` with the workers of `crew`; each is given as soon as it is over, in whatever order.
 
     The result files have the bytes of plain runs. `stages` gathers the seconds that workers spend on each stage. Raises
     what keeps every worker from starting (WeightsError, DeviceError); what is wrong with one video is in its `Ended`.
     """
-    driver = _Driver(crew, jobs, order, watcher or Watcher(), Counter() if stages is None else stages)
+    driver = _Driver(crew, jobs, order, watcher or Watcher(), {} if stages is None else stages)
     try:
         yield from driver.run()
     finally:
@@ -97,7 +87,7 @@ class _Task:
 
 class _Driver:
     def __init__(
-        self, crew: Crew, jobs: Iterable[Job], order: Order, watcher: Watcher, stages: Counter[str]
+        self, crew: Crew, jobs: Iterable[Job], order: Order, watcher: Watcher, stages: dict[str, float]
     ) -> None:
         self.crew, self.order, self.watcher, self.stages = crew, order, watcher, stages
         self.jobs = list(jobs)
@@ -244,8 +234,8 @@ class _Driver:
             if other:
                 key = other[0]
                 raise DeviceError(
-                    f"the workers on {self.ready.node} and {ready.node} would not give the same bytes: {name}, {key} is "
-                    f"{ours[key]} and {theirs.get(key)}; make them alike, or choose --device and --precision"
+                    f"the workers on {self.ready.node} and {ready.node} would not give the same bytes: {name}, {key} "
+                    f"is {ours[key]} and {theirs.get(key)}; make them alike, or choose --device and --precision"
                 )
         post.ready, post.overlaps = True, ready.said.get("device", "cpu") != "cpu"
         self.failed_starts = 0
@@ -295,6 +285,7 @@ class _Driver:
         point = resume_point(video.job.output, header) if order.resume and not order.overwrite else None
         if point is not None:
             video.tracked_until, task.state = point.state["last"], point.state["tracker"]
+            video.proof = point.state["last"], point.state.get("time", -1.0)
         task.journal = Journal(video.job.output, header, resume=point, overwrite=order.overwrite)
         done = point.frames if point else 0
         self.watcher.begun(video.job, None if survey.expected is None else max(0, survey.expected - done))
@@ -308,7 +299,7 @@ class _Driver:
 
     def _take_block(self, post: Post, item: Item, answer: Answer) -> None:
         if isinstance(answer.value, Seen):
-            self.stages.update(answer.value.seconds)
+            self._count(answer.value.seconds)
             self._warn(item.video, answer.value.warnings)
             item.state = "held"
             post.held.append(item)
@@ -321,12 +312,13 @@ class _Driver:
     def _write(self, item: Item, tracked: Tracked) -> None:
         video, task = item.video, self.tasks[item.video]
         assert task.journal is not None
-        self.stages.update(tracked.seconds)
+        self._count(tracked.seconds)
         for result in tracked.results:
             task.journal.write(result)
-        last = tracked.results[-1].index
-        task.journal.checkpoint({"last": last, "tracker": tracked.state}, next_frame=last + 1)
-        task.state, video.tracked_until = tracked.state, last
+        last = tracked.results[-1]
+        state = {"last": last.index, "time": last.time, "tracker": tracked.state}
+        task.journal.checkpoint(state, next_frame=last.index + 1)
+        task.state, video.tracked_until = tracked.state, last.index
         video.blocks.popleft()
         self.schedule.absolve(item)
         self.watcher.tracked(video.job, tracked.results)
@@ -335,7 +327,11 @@ class _Driver:
         self.schedule.absolve(item)
         self._end(item.video, self.tasks[item.video].outcome, None)
 
-    _TAKE = {"survey": _take_survey, "feed": _take_feed, "block": _take_block, "draw": _take_draw}
+    _TAKE: ClassVar = {"survey": _take_survey, "feed": _take_feed, "block": _take_block, "draw": _take_draw}
+
+    def _count(self, seconds: dict[str, float]) -> None:
+        for stage, spent in seconds.items():
+            self.stages[stage] = self.stages.get(stage, 0.0) + spent
 
     def _warn(self, video: Video, warnings: tuple[str, ...]) -> None:
         said = self.tasks[video].outcome.warnings
@@ -371,10 +367,10 @@ class _Driver:
         self.crew.dismiss(post.member)
         if not post.ready:
             self._count_failed_start(cause)
-        for item in [each for each in (only or post.suspects) if each.state != "gone"]:
-            if item.video.strike(item, cause):
-                said = f"{item.name} ended its worker {RETRIES + 1} times (the last time {cause})"
-                self._fail(item.video, InputError(f"{item.video.job.source}: {said}; the other inputs go on without it"))
+        for item in only or post.suspects:
+            if item.state != "gone" and item.video.strike(item, cause):
+                said = f"{item.name} ended its worker {RETRIES + 1} times (at last: {cause}); leave this input out"
+                self._fail(item.video, InputError(f"{item.video.job.source}: {said}"))
         for item in post.items:
             item.video.give_back(item)
         self.schedule.forget_gone()
@@ -382,5 +378,5 @@ class _Driver:
 
     def _count_failed_start(self, cause: str) -> None:
         self.failed_starts += 1
-        if self.failed_starts >= _FAILED_STARTS:
+        if self.failed_starts >= _FAILED_STARTS and not self.schedule.ready:
             raise DeviceError(f"{_FAILED_STARTS} workers in a row ended before they could work ({cause})")

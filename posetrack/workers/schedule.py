@@ -112,9 +112,10 @@ class Video:
         self._all = self._rest = range(0)
         self._size = 1
         self.index: Any = None
-        self.index: Any = None
         self.tracked_until: int | None = None
         """The last frame that is in the journal."""
+        self.proof: tuple[int, float] = (-1, 0.0)
+        """The last frame of an earlier run, and its time."""
         self.feed: Item | None = None
         """What decodes the next block, until the end, where one decoder feeds the video."""
         self.feeder: Post | None = None
@@ -152,7 +153,8 @@ class Video:
         count = len(range(self._rest[0], min(stop, self._rest.stop), self._rest.step))
         frames, self._rest = self._rest[:count], self._rest[count:]
         before = frames[0] - self._all.step if frames[0] > self._all.start else None
-        item = Item(self, "block", number, Part(frames, before), frames=frames)
+        time = self.proof[1] if before is not None and before == self.proof[0] else None
+        item = Item(self, "block", number, Part(frames, before, time), frames=frames)
         self.blocks.append(item)
         return item
 
@@ -300,9 +302,9 @@ class Schedule:
             item.video.give_back(item)
             self.unwanted.append((post, item))
         post.held.clear()
-        item = video.next_alone()
-        if item is not None:
-            yield self._give(post, item)
+        head = video.next_alone()
+        if head is not None:
+            yield self._give(post, head)
 
     def _feeds(self) -> Iterator[tuple[Post, Item]]:
         for video in self.open:

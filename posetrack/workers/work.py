@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from posetrack.sources import VideoInfo
 from posetrack.stored import Span
 from posetrack.tracker import PoseTracker
 from posetrack.types import Boxes, Frame, FrameResult, Image, Poses
-from posetrack.video import BlockReader, FrameIndex, VideoReader, build_index, open_video
+from posetrack.video import BlockReader, FrameIndex, Inexact, VideoReader, build_index, open_video
 from posetrack.workers.recipe import Recipe
 
 __all__ = ["Fed", "Part", "Ready", "Seen", "Survey", "Tracked", "Worker"]
@@ -55,10 +55,14 @@ class Survey:
 
 @dataclass(frozen=True)
 class Part:
-    """Frames of one block, by number, and the number of the one before them, None at the start of a video."""
+    """Frames of one block, by number, and the number of the one before them, None at the start of a video.
+
+    `time`: of the frame before, where it was decoded by an earlier run: a table of frames that has another is not true.
+    """
 
     frames: range
     before: int | None
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class _Feeding:
 class _Stages:
     """Seconds by stage since the last `take`; a worker's stages run in several threads."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
@@ -191,10 +195,12 @@ class Worker:
             self._readers[source] = BlockReader(source, index)
         first = part.frames.start if part.before is None else part.before
         frames = self._readers[source].read(range(first, part.frames.stop, part.frames.step))
+        if part.time is not None and frames[0].time != part.time:
+            raise Inexact(f"{source}: frame {part.before} was at {part.time} s in an earlier run")
         return Block(frames, None) if part.before is None else Block(frames[1:], frames[0])
 
     def feed(self, source: str, span: Span, after: int | None) -> tuple[Fed, Block | None]:
-        """The next block behind frame `after` of a video that cannot be sought, and its frames' numbers; None at the end.
+        """The next block behind frame `after` of a video that cannot be sought; None at the end.
 
         Called with the last frame of the block before, it reads on; with another, it begins anew. Raises InputError
         where the video can no longer be read.

@@ -34,13 +34,14 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from posetrack.backbone import MOBILENET_CHANNELS, MOBILENET_LEVELS, MobileNetBody
 from posetrack.cspnet import CspPyramid, DistanceProposals, RescoringHeads
-from posetrack.errors import DeviceError, WeightsError
+from posetrack.errors import WeightsError
 from posetrack.fused import can_fuse, fuse_activations
 from posetrack.packed import pack_convolutions
 from posetrack.pose.network import fold_batch_norms
+from posetrack.precision import working_dtype
 from posetrack.types import Boxes, Image
 
-__all__ = ["CSP", "DETECTORS", "LIGHT", "Detector", "DetectorArchitecture", "build_detector", "working_dtype"]
+__all__ = ["CSP", "DETECTORS", "LIGHT", "Detector", "DetectorArchitecture", "build_detector"]
 
 LIGHT = "fasterrcnn_mobilenet_v2_fpn"
 CSP = "fasterrcnn_cspnet_pan"
@@ -315,24 +316,3 @@ def _prepared(network: FasterRCNN, dtype: torch.dtype, device: torch.device, lig
             pack_convolutions(network.backbone, example.contiguous(memory_format=torch.channels_last))
         fuse_activations(network)
     return network.requires_grad_(False)
-
-
-def working_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """The type that networks compute in: 'auto' is fp16 on CUDA, bf16 on CPUs that multiply it, else fp32.
-
-    fp16 on a CPU is a DeviceError, another word a ValueError.
-    """
-    if precision == "auto":
-        if device.type == "cuda":
-            return torch.float16
-        return torch.bfloat16 if device.type == "cpu" and _cpu_has_bf16() else torch.float32
-    types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision not in types:
-        raise ValueError(f"no precision '{precision}'; there are auto, {', '.join(types)}")
-    if precision == "fp16" and device.type == "cpu":
-        raise DeviceError("fp16 is for GPUs; use --precision bf16 or fp32 on the CPU")
-    return types[precision]
-
-
-def _cpu_has_bf16() -> bool:
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

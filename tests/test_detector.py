@@ -21,9 +21,8 @@ from posetrack.detector import (
     DetectorArchitecture,
     _resized,
     build_detector,
-    working_dtype,
 )
-from posetrack.errors import DeviceError, WeightsError
+from posetrack.errors import WeightsError
 
 SMALL = DetectorArchitecture(min_size=64, max_size=128)
 SMALL_CSP = DetectorArchitecture(CSP, min_size=64, max_size=128, pyramid=32, canonical=112)
@@ -196,28 +195,6 @@ def test_damaged_weights_are_refused(bad):
     network.rpn.head.cls_logits.weight.data[0, 0] = bad
     with pytest.raises(WeightsError, match=r"rpn\.head\.cls_logits\.weight"):
         Detector(network)
-
-
-@pytest.mark.parametrize(
-    ("device", "precision", "dtype"),
-    [
-        ("cpu", "fp32", torch.float32),
-        ("cpu", "bf16", torch.bfloat16),
-        ("cuda", "auto", torch.float16),
-        ("cuda", "bf16", torch.bfloat16),
-        ("mps", "auto", torch.float32),
-    ],
-)
-def test_working_dtype(device, precision, dtype):
-    assert working_dtype(torch.device(device), precision) == dtype
-
-
-def test_precision_that_does_not_go():
-    assert working_dtype(CPU, "auto") in (torch.bfloat16, torch.float32)
-    with pytest.raises(DeviceError, match="fp16 is for GPUs"):
-        working_dtype(CPU, "fp16")
-    with pytest.raises(ValueError, match="no precision 'int8'"):
-        working_dtype(CPU, "int8")
 
 
 @pytest.mark.parametrize(

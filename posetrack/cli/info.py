@@ -97,8 +97,8 @@ def _weights(file: str) -> dict[str, Any]:
 
 def _machine() -> dict[str, Any]:
     from posetrack.cores import core_count
-    from posetrack.detector import working_dtype
     from posetrack.networks import find_device
+    from posetrack.precision import working_dtype
     from posetrack.weights.catalogue import shipped_folder
 
     device = find_device("auto")

@@ -270,7 +270,7 @@ def _device(name: str) -> str:
 def _precision(name: str, device: str) -> str:
     import torch
 
-    from posetrack.detector import working_dtype
+    from posetrack.precision import working_dtype
 
     names = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
     return names[working_dtype(torch.device(device), name)]

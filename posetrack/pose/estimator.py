@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from posetrack.detector import working_dtype
 from posetrack.errors import WeightsError
 from posetrack.packed import pack_convolutions
 from posetrack.pose.crop import crop_affines, fit_boxes, warp
 from posetrack.pose.heatmap import DECODERS, decode, merge_flipped, to_image
 from posetrack.pose.network import PoseMobileNet, PoseResNet, fold_batch_norms
 from posetrack.pose.spec import PoseSpec
+from posetrack.precision import working_dtype
 from posetrack.types import Boxes, Floats, Image, Poses
 
 __all__ = ["JOINT_THRESHOLD", "PoseEstimator", "Spread", "person_scores"]

@@ -32,6 +32,13 @@ export class Labels {
     return pieces.find(([first, last]) => first <= frame && frame <= last)?.[2] ?? null;
   }
 
+  // The same for a frame that need not hold it: as it was shown last before, or else is first.
+  shownAround(original, frame) {
+    if (!this.originals.has(original)) return null;
+    const pieces = this.pieces(original);
+    return (pieces.findLast(([first]) => first <= frame) ?? pieces[0])[2];
+  }
+
   nameOf(id) { return this.names[id] ?? ""; }
   wordsFor(id) { return this.names[id] ? `${this.names[id]} (${id})` : `${id}`; }
   row(id) { return this.rows[this.places.get(id)]; }

@@ -6,8 +6,8 @@ import { timeWords } from "./timeline.js";
 const LISTED = 80; // suspects in the list at a time, around the current one
 
 export const KINDS = {
-  jump: "jumps away", speed: "changes speed", look: "changes looks", exchange: "trade places",
-  birth: "appears in the open", short: "hardly there",
+  exchange: "trade places", jump: "jumps away", birth: "new where one vanished",
+  speed: "changes speed", look: "changes looks", short: "hardly there",
 };
 
 export function chip(id, words, pressed) {

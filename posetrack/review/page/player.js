@@ -93,13 +93,19 @@ export class Player {
     this.onframe();
   }
 
-  // Go to the frame with this number, or the last one before it; the newest call wins.
+  // Go to the frame with this number, or the last one before it. While one piece is being fetched only the newest
+  // wish is kept, so scrubbing is as quick as pieces come.
   async seek(index) {
     const ask = ++this.asked;
     this.underway = true;
     this.index = Math.max(this.about.first[0], Math.min(this.about.last[0], Math.round(index)));
     this.onframe();
-    const piece = await this.pieces.load(this.pieces.numberOf(this.index));
+    if (!this.pieces.have(this.pieces.numberOf(this.index))) {
+      await this.fetching;
+      if (ask !== this.asked) return;
+    }
+    this.fetching = this.pieces.load(this.pieces.numberOf(this.index));
+    const piece = await this.fetching;
     if (ask === this.asked) this.settle(piece, Math.max(0, rowAt(piece.indices, this.index)));
   }
 

@@ -104,7 +104,7 @@ function refresh() {
 // Suspects are found with the file's ids; what has been deleted is no longer suspect.
 function relabelSuspects() {
   const shown = found
-    .map((one) => ({ ...one, shown: [...new Set(one.ids.map((id) => labels.shown(id, one.frame)))].filter((id) => id !== null) }))
+    .map((one) => ({ ...one, shown: [...new Set(one.ids.map((id) => labels.shownAround(id, one.frame)))].filter((id) => id !== null) }))
     .filter((one) => one.shown.length);
   suspect = shown.find((one) => suspect && one.frame === suspect.frame && one.kind === suspect.kind
     && String(one.ids) === String(suspect.ids)) ?? null;
@@ -119,7 +119,7 @@ function listSuspects() {
 
 function goTo(one) {
   suspect = one;
-  selected = one.shown.slice(0, 2);
+  selected = one.kind === "birth" ? one.shown.slice(0, 2).reverse() : one.shown.slice(0, 2); // a new id merges into the old
   player.pause();
   player.seek(one.frame);
   for (const id of [...selected].reverse()) timeline.reveal(id);

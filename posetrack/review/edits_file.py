@@ -82,7 +82,7 @@ def read_edits(path: str | Path) -> EditsRecord:
     lines = data[:length].split(b"\n")[:-1]
     if not lines:
         raise FormatError(f"{path}: {'empty' if not data else 'not an edits file'}")
-    tracks = _parse_head(_loads(lines[0], path, 1), path)
+    tracks = _parse_head(lines[0], path)
     steps = tuple((n, _parse_step(_loads(line, path, n), f"{path} line {n}")) for n, line in enumerate(lines[1:], 2))
     return EditsRecord(path, tracks["name"], tracks.get("bytes"), tracks["sha256"], steps, length, length < len(data))
 
@@ -94,7 +94,11 @@ def _loads(line: bytes, path: Path, number: int) -> Any:
         raise FormatError(f"{path} line {number}, column {error.colno}: not JSON ({error.msg})") from error
 
 
-def _parse_head(record: Any, path: Path) -> Mapping[str, Any]:
+def _parse_head(line: bytes, path: Path) -> Mapping[str, Any]:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        record = None
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise FormatError(f'{path}: not an edits file (no "format": "{_FORMAT}" in its first line)')
     version = record.get("version")

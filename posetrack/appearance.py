@@ -85,7 +85,8 @@ def alike(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.float64]
     first, second = _Groups(a), _Groups(b)
     colours = np.sqrt(first.parts[:, None] * second.parts[None]).sum(axis=-1)  # Bhattacharyya's coefficient, a part
     weights = np.sqrt(first.sure_parts[:, None] * second.sure_parts[None])
-    colour = COLOUR_GAIN - COLOUR_SLOPE * np.sqrt(np.maximum(1 - colours, 0))
+    vivid = (first.vivid[:, None] + second.vivid[None]) / 2
+    colour = GRAY_GAIN + COLOUR_GAIN * vivid - COLOUR_SLOPE * np.sqrt(np.maximum(1 - colours, 0))
     differ = np.square(first.lengths[:, None] - second.lengths[None])
     shape = LENGTH_GAIN - LENGTH_SLOPE * differ
     sure_lengths = np.sqrt(first.sure_lengths[:, None] * second.sure_lengths[None])
@@ -93,8 +94,11 @@ def alike(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.float64]
     return np.asarray(1 / (1 + np.exp(-np.clip(evidence, -50, 50))))
 
 
-COLOUR_GAIN, COLOUR_SLOPE = 4.0, 11.0
-"""Evidence (log odds) of one part: the gain where it is equal, less with Hellinger's distance."""
+GRAY_GAIN, COLOUR_GAIN, COLOUR_SLOPE = 2.2, 1.0, 9.0
+"""Evidence (log odds) of one part: a gain where it is equal, a greater one of colours, which are rarer than grays; less
+with Hellinger's distance. Fitted to means of 8 looks on 7 clips; of the pairs there that are given 0.4 to 0.6, 0.6 to
+0.8, 0.8 to 0.95 and more, 50, 73, 90 and 98 in 100 are one person.
+"""
 LENGTH_GAIN, LENGTH_SLOPE = 0.1, 5.0
 """Evidence of one length: the gain where it is equal, less with the squared difference."""
 
@@ -227,4 +231,5 @@ class _Groups:
         lengths = values[:, split:].reshape(-1, len(LENGTHS), 2)
         self.sure_parts, self.sure_lengths = np.clip(parts.sum(-1), 0, 1), np.clip(lengths.sum(-1), 0, 1)
         self.parts = parts / np.maximum(parts.sum(-1, keepdims=True), 1e-9)
+        self.vivid = self.parts[..., :HUES].sum(axis=-1)
         self.lengths = lengths[..., 1] / np.maximum(lengths.sum(-1), 1e-9)

@@ -47,6 +47,7 @@ export class Picture {
     ctx.fillStyle = "rgb(28 30 35)";
     ctx.fillRect(view.x, view.y, view.w, view.h);
     if (this.hasVideo && this.video.readyState >= 2) ctx.drawImage(this.video, view.x, view.y, view.w, view.h);
+    this.frame = at ? at.piece.indices[at.row] : null; // what is drawn now
     this.people = at ? this.peopleOf(at.piece, at.row) : [];
     if (!at) return;
     // a pixel's centre has whole coordinates: the top-left corner of the picture is (-0.5, -0.5)

@@ -215,6 +215,7 @@ async function learn() {
   found = survey.suspects.sort((a, b) => a.frame - b.frame);
   relabelSuspects();
   refresh();
+  document.body.dataset.surveyed = "yes";
 }
 
 function tellExport(job) {
@@ -365,4 +366,9 @@ refresh();
 player.seek(about.first[0]).catch((error) => say(error.message, true));
 listenToServer();
 document.body.dataset.ready = "yes";
-Object.assign(globalThis, { review: { player, picture, timeline, labels, pieces, get selected() { return selected; }, get suspect() { return suspect; } } });
+// what the page's tests and the curious may look at
+globalThis.review = {
+  player, picture, timeline, labels, pieces,
+  get selected() { return selected; },
+  get version() { return state.edits?.version; },
+};

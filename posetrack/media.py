@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from posetrack.errors import InputError
+from posetrack.remote import RemoteFile, is_remote
 from posetrack.sources import PICTURES_PER_SECOND, Raw, VideoInfo
 from posetrack.types import Image
 
@@ -38,6 +39,7 @@ class MediaSource:
 
     def __init__(self, path: str) -> None:
         self.warnings: list[str] = []
+        self._path = path
         self.container = open_container(path)
         try:
             self.stream = picture_stream(path, self.container)
@@ -82,7 +84,7 @@ class MediaSource:
             try:
                 packet = next(packets, None)  # the last packet is empty and flushes the decoder
             except FFmpegError as error:
-                self.warnings.append(f"{self.container.name}: reading stopped early ({error.strerror})")
+                self.warnings.append(f"{self._path}: reading stopped early ({error.strerror})")
                 packet, broken = None, True
             if packet is None and not broken:
                 return
@@ -109,7 +111,7 @@ class MediaSource:
 
     def _conclude(self, end: float, damaged: int, resized: bool) -> None:
         """Warnings that only the whole file justifies."""
-        name = self.container.name
+        name = self._path
         damaged += self._damaged
         if damaged:
             places = "place" if damaged == 1 else "places"
@@ -169,16 +171,20 @@ class Clock:
 
 def open_container(path: str) -> Any:
     """The container of a file or URL, opened by FFmpeg; InputError where there is none."""
-    url = "://" in path
+    remote = RemoteFile(path) if is_remote(path) else None
+    url = "://" in path and not remote
     if not url:
         file = Path(path)
-        if not file.exists():
+        if not remote and not file.exists():
             raise InputError(f"{path}: no such file; check the path")
-        if file.is_file() and file.stat().st_size == 0:
+        if not remote.size if remote else file.is_file() and file.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; copy or record it again")
     options = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
     try:
-        container = av.open(path, options=options, timeout=(15.0, 15.0) if url else None, metadata_errors="replace")
+        container: Any = av.open(
+            remote or path, options=options, timeout=(15.0, 15.0) if url else None,
+            metadata_errors="replace",
+        )  # fmt: skip
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         what = "cannot be opened" if url else "is not a video that FFmpeg can read, or its index is lost"

@@ -14,6 +14,7 @@ import posetrack
 from posetrack.blocks import ahead
 from posetrack.errors import FormatError, OutputError
 from posetrack.pipeline import PipelineSettings, Sight, follow
+from posetrack.remote import is_remote
 from posetrack.render import Trails, annotate
 from posetrack.results.native import Header, Journal, Resume, read_tracks, resume_point
 from posetrack.skeleton import Skeleton
@@ -157,7 +158,7 @@ def versions() -> dict[str, str]:
 
 def _video_record(info: VideoInfo) -> dict[str, Any]:
     """A video in a header. Its name without its folder: the same video gives the same file wherever it lies."""
-    name = info.path if "://" in info.path else Path(info.path).name
+    name = info.path if "://" in info.path and not is_remote(info.path) else Path(info.path).name
     return {
         "path": name, "width": info.width, "height": info.height, "fps": round(info.fps, 6),
         "duration": None if info.duration is None else round(info.duration, 6), "rotation": info.rotation,

@@ -222,7 +222,7 @@ class _PartDecoder:
             frame = self._frame(number)
             if source.is_resized(frame) and not self._resized:
                 self._resized = True
-                source.warnings.append(f"{source.container.name}: {RESIZED}")
+                source.warnings.append(f"{source.info.path}: {RESIZED}")
             yield Raw(
                 number, float(self._index.times[number]), source.clock.duration(frame.duration), source.converter(frame)
             )

@@ -11,6 +11,8 @@ from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 from av.packet import Packet
 
+from posetrack.remote import RemoteFile, is_remote
+
 __all__ = ["Sound"]
 
 _AAC_FRAME = 1024
@@ -32,7 +34,7 @@ class Sound:
         self._packets: Iterator[tuple[float, Packet[Any]]] = iter(())
         self._source: Any = None
         try:
-            self._source = av.open(path, metadata_errors="replace")
+            self._source = av.open(RemoteFile(path) if is_remote(path) else path, metadata_errors="replace")
             track = next(iter(self._source.streams.audio), None)
             if track is not None and track.codec_context is not None:
                 self._packets = self._prepare(track)

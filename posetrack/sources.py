@@ -10,7 +10,7 @@ import itertools
 import re
 import threading
 import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from posetrack.errors import InputError
+from posetrack.remote import read_bytes
 from posetrack.types import Image
 
 __all__ = [
@@ -97,12 +98,12 @@ def natural_order(name: str | Path) -> list[tuple[int, int, str]]:
 
 
 class PictureSource:
-    """Pictures on disk in natural order, shown at 25 a second; EXIF orientation is honoured.
+    """Pictures (paths or fsspec's URLs) in natural order, shown at 25 a second; EXIF orientation is honoured.
 
     Raises InputError that names the picture that cannot be read or has another size than the first.
     """
 
-    def __init__(self, path: str, files: list[Path]) -> None:
+    def __init__(self, path: str, files: Sequence[Path | str]) -> None:
         if not files:
             raise InputError(f"{path}: there are no pictures in it; name a folder of pictures or a video file")
         self.warnings: list[str] = []
@@ -111,7 +112,7 @@ class PictureSource:
         self.info = VideoInfo(
             path=path, width=width, height=height, fps=PICTURES_PER_SECOND,
             duration=len(files) / PICTURES_PER_SECOND, frames_estimate=len(files), kind="pictures",
-            codec=self._files[0].suffix.lower().lstrip("."), coded_width=width, coded_height=height,
+            codec=Path(self._files[0]).suffix.lower().lstrip("."), coded_width=width, coded_height=height,
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Raw]:
@@ -125,10 +126,10 @@ class PictureSource:
     def close(self) -> None:
         """Nothing is held open between pictures."""
 
-    def _converter(self, file: Path) -> Callable[[], Image]:
+    def _converter(self, file: Path | str) -> Callable[[], Image]:
         return lambda: self._read(file)
 
-    def _read(self, file: Path) -> Image:
+    def _read(self, file: Path | str) -> Image:
         image = _read_picture(file)
         height, width = image.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
@@ -139,9 +140,9 @@ class PictureSource:
         return image
 
 
-def _read_picture(file: Path) -> Image:
+def _read_picture(file: Path | str) -> Image:
     try:
-        data = np.fromfile(file, np.uint8)
+        data = np.fromfile(file, np.uint8) if isinstance(file, Path) else np.frombuffer(read_bytes(file), np.uint8)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); check the path and its rights") from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None

@@ -16,9 +16,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from posetrack.errors import InputError
 from posetrack.media import MediaSource, has_variable_rate
+from posetrack.remote import LIVE_SCHEMES, find, is_remote, local_name
 from posetrack.seeking import EARLY, FrameIndex, Inexact, index_of, parts_of
 from posetrack.sources import (
     PICTURE_SUFFIXES,
@@ -44,7 +46,9 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 OWN_VIDEO = ".tracks.mp4"
 """How the annotated videos that posetrack writes end; in a folder they are no input."""
-LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
+
+
+PathOrUrl = TypeVar("PathOrUrl", bound=Path | str)
 
 
 class VideoReader:
@@ -172,7 +176,8 @@ def build_index(source: str | int | Path) -> FrameIndex | str:
         if isinstance(opened, LiveSource):
             return "it is live"
         assert isinstance(opened, MediaSource | PictureSource)
-        if isinstance(opened, MediaSource) and not Path(opened.info.path).is_file():
+        name = opened.info.path
+        if isinstance(opened, MediaSource) and not is_remote(name) and not Path(name).is_file():
             return "it comes over the network"
         return index_of(opened)
     finally:
@@ -199,6 +204,14 @@ class BlockReader:
         raws = self._part(numbers[0], numbers[-1] + 1)
         return [Frame(raw.index, raw.time, raw.image()) for raw in raws if raw.index in numbers]
 
+    def prove(self, numbers: range) -> None:
+        """Raise Inexact where frames so numbered don't keep the table's promises; decodes them and no more.
+
+        What is left out before the blocks, at the start of a video, has to be proven: numbers behind it depend on it.
+        """
+        for _ in self._part(numbers.start, numbers.stop):
+            pass
+
     def close(self) -> None:
         """Close the source."""
         self._source.close()
@@ -213,11 +226,13 @@ class BlockReader:
 
 
 def _open_source(name: str) -> RawSource:
+    name = local_name(name)
     path = Path(name)
+    if is_remote(name):
+        return _open_remote(name)
     if "://" in name:
         media = MediaSource(name)
-        scheme = name.split("://")[0].lower()
-        is_live = scheme in LIVE_SCHEMES or (scheme != "file" and media.info.duration is None)
+        is_live = name.split("://")[0].lower() in LIVE_SCHEMES or media.info.duration is None
         return LiveSource(media) if is_live else media
     if path.is_dir():
         return PictureSource(name, _pictures([path / entry for entry in _entries(path)]))
@@ -228,6 +243,20 @@ def _open_source(name: str) -> RawSource:
     if glob.has_magic(name):
         return _open_glob(name)
     return MediaSource(name)
+
+
+def _open_remote(url: str) -> RawSource:
+    found = _find(url)
+    if found is None:
+        return PictureSource(url, [url]) if _pictures([url]) else MediaSource(url)
+    if len(found) == 1 and not _pictures(found):
+        return MediaSource(found[0])
+    return PictureSource(url, _pictures(found))
+
+
+def _find(url: str) -> list[str] | None:
+    """As remote.find, which is not asked about what is called as a video is."""
+    return find(url) if glob.has_magic(url) or not _videos([url]) else None
 
 
 def _open_glob(pattern: str) -> RawSource:
@@ -245,13 +274,16 @@ def expand_inputs(paths: Sequence[str | int | Path]) -> list[str]:
 
     A folder with videos stands for its videos in natural order (annotated videos of posetrack's own left
     out), a folder of pictures for itself; a glob for the videos it finds, or for one sequence if all are
-    pictures. The rest is left as it is. Raises InputError for folders and globs in which there is nothing.
+    pictures. In object stores it is the same. The rest is left as it is. Raises InputError for folders and globs in
+    which there is nothing.
     """
-    return [source for path in paths for source in _expand(str(path))]
+    return [source for path in paths for source in _expand(local_name(str(path)))]
 
 
 def _expand(name: str) -> list[str]:
     path = Path(name)
+    if is_remote(name):
+        return _expand_remote(name)
     if path.is_dir():
         files = [path / entry for entry in _entries(path)]
         if not _videos(files) and not _pictures(files):
@@ -270,6 +302,15 @@ def _expand(name: str) -> list[str]:
     return sources
 
 
+def _expand_remote(url: str) -> list[str]:
+    found = _find(url)
+    if found is None or len(found) == len(_pictures(found)) > 0:
+        return [url]
+    if not _videos(found):
+        raise InputError(f"{url}: there is no video and no sequence of pictures there; name one that is")
+    return _videos(found)
+
+
 def _entries(folder: Path) -> list[str]:
     try:
         return [entry.name for entry in folder.iterdir()]
@@ -277,10 +318,17 @@ def _entries(folder: Path) -> list[str]:
         raise InputError(f"{folder}: cannot be listed ({error.strerror}); check its rights") from error
 
 
-def _pictures(files: Sequence[Path]) -> list[Path]:
-    return [f for f in files if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith(".")]
+def _pictures(files: Sequence[PathOrUrl]) -> list[PathOrUrl]:
+    return [file for file in files if _suffix(file) in PICTURE_SUFFIXES]
 
 
-def _videos(files: Sequence[Path]) -> list[str]:
-    kept = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file() and not f.name.startswith(".")]
-    return [str(f) for f in sorted(kept, key=natural_order) if not f.name.lower().endswith(OWN_VIDEO)]
+def _videos(files: Sequence[Path | str]) -> list[str]:
+    """The videos among paths and URLs, in natural order, without those that posetrack drew."""
+    kept = [file for file in files if _suffix(file) in VIDEO_SUFFIXES and (isinstance(file, str) or file.is_file())]
+    return [str(file) for file in sorted(kept, key=natural_order) if not str(file).lower().endswith(OWN_VIDEO)]
+
+
+def _suffix(file: Path | str) -> str:
+    """What the name of a file ends with, '' where it is hidden."""
+    path = Path(file)
+    return "" if path.name.startswith(".") else path.suffix.lower()

@@ -12,6 +12,7 @@ import click
 
 from posetrack.cli.progress import frame_progress
 from posetrack.cli.status import FleetProgress, Status
+from posetrack.delivery import delivered, on_shelf
 from posetrack.errors import PosetrackError
 from posetrack.results.runlist import RUN_LIST, Line, RunList
 from posetrack.runs import Ended, Job, Outcome, Report, render_tracks, run_job
@@ -20,6 +21,7 @@ from posetrack.workers.driver import Order, Watcher, run_jobs
 
 if TYPE_CHECKING:
     from posetrack.pipeline import Sight
+    from posetrack.remote import Shelf
 
 __all__ = ["run_all", "wants_crew"]
 
@@ -35,7 +37,8 @@ def run_all(jobs: list[Job], order: Order, options: dict[str, Any]) -> list[Job]
     failed = []
     with ExitStack() as stack:
         told = _Told(stack.enter_context(_status(len(jobs), crew, options)), _run_list(jobs, options, stack))
-        for ended in _by_crew(jobs, order, options, told) if crew else _here(jobs, order, options, told):
+        do = _onto_shelf if options["shelf"] else _by_crew if crew else _here
+        for ended in do(jobs, order, options, told):
             if ended.outcome is not None:
                 _tell(ended.job, ended.outcome, options)
                 continue
@@ -55,8 +58,14 @@ def _status(inputs: int, crew: bool, options: dict[str, Any]) -> Status:
 def _run_list(jobs: list[Job], options: dict[str, Any], stack: ExitStack) -> RunList | None:
     """The index of the folder that the results go to, where there are several."""
     folder: Path | None = options["output"]
-    if folder is None or folder.suffix == ".json" or (len(jobs) < 2 and not (folder / RUN_LIST).exists()):
+    if folder is None or folder.suffix == ".json":
         return None
+    if options["shelf"]:
+        options["shelf"].fetch(folder / RUN_LIST)
+    if len(jobs) < 2 and not (folder / RUN_LIST).exists():
+        return None
+    if options["shelf"]:  # when the list is closed
+        stack.callback(options["shelf"].put, folder / RUN_LIST, overwrite=True, keep=True)
     return stack.enter_context(RunList(folder))
 
 
@@ -77,11 +86,16 @@ class _Told(Watcher):
         job, outcome = ended.job, ended.outcome
         self.status.ended(ended)
         if outcome is None:
-            said = " ".join(str(ended.error).split())
-            self._note(job, Line(job.source, job.output.name, "failed", seconds=round(ended.seconds, 1), error=said))
+            self.spoiled(ended)
         elif not outcome.skipped or self.runs is None or not self.runs.is_done(job.output.name):
             seconds = None if outcome.skipped else round(ended.seconds, 1)
             self._note(job, Line(job.source, job.output.name, "done", outcome.frames, outcome.tracks, seconds))
+
+    def spoiled(self, ended: Ended) -> None:
+        """The index learns that there is no result."""
+        said = " ".join(str(ended.error).split())
+        line = Line(ended.job.source, ended.job.output.name, "failed", seconds=round(ended.seconds, 1), error=said)
+        self._note(ended.job, line)
 
     def workers(self, ready: int, busy: int, wanted: int) -> None:
         self.status.workers(ready, busy, wanted)
@@ -89,6 +103,21 @@ class _Told(Watcher):
     def _note(self, job: Job, line: Line) -> None:
         if self.runs is not None:
             self.runs.note(line)
+
+
+def _onto_shelf(jobs: list[Job], order: Order, options: dict[str, Any], told: _Told) -> Iterator[Ended]:
+    """The jobs, done here or by workers, and what came of them put where it belongs."""
+    shelf: Shelf = options["shelf"]
+    over, waiting = on_shelf(shelf, jobs, draw=order.draw, resume=order.resume, overwrite=order.overwrite)
+    for ended in over:
+        told.ended(ended)
+        yield ended
+    if waiting:
+        for ended in (_by_crew if wants_crew(options) else _here)(waiting, order, options, told):
+            put = delivered(ended, shelf, draw=order.draw, overwrite=order.overwrite)
+            if put.error is not ended.error:
+                told.spoiled(put)
+            yield put
 
 
 def _by_crew(jobs: list[Job], order: Order, options: dict[str, Any], told: Watcher) -> Iterator[Ended]:
@@ -150,7 +179,10 @@ def _tell(job: Job, outcome: Outcome, options: dict[str, Any]) -> None:
         click.echo(f"warning: {warning}", err=True)
     if options["quiet"]:
         return
-    done = "done already: " if outcome.skipped else ""
-    click.echo(f"{job.output}  {done}{outcome.frames} frames, {outcome.tracks} people")
+    place = options["shelf"].place if options["shelf"] else str
+    said = f"{outcome.frames} frames, {outcome.tracks} people"
+    if outcome.skipped:
+        said = f"done already: {said}" if outcome.frames else "done already"
+    click.echo(f"{place(job.output)}  {said}")
     if options["render"]:
-        click.echo(str(job.video))
+        click.echo(place(job.video))

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["GroupedCommand", "grouped"]
+__all__ = ["GroupedCommand", "Place", "grouped"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Place(click.ParamType):  # type: ignore[type-arg]
+    """A path on this machine or, where it is a URL, a posetrack.remote.Shelf."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the shelf."""
+        if not isinstance(value, str):
+            return value
+        from posetrack.remote import Shelf, is_remote, local_name
+
+        if "://" in value and not is_remote(value) and not value.startswith("file://"):
+            self.fail(f"{value}: nothing can be written there; name a folder, or s3://, gs:// ...", param, ctx)
+        return Shelf(value) if is_remote(value) else Path(local_name(value))
 
 
 class _GroupedOption(click.Option):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posetrack.cli.fetching import offer_download
-from posetrack.cli.options import GroupedCommand, grouped
+from posetrack.cli.options import GroupedCommand, Place, grouped
 from posetrack.errors import PosetrackError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ holds them together."""
 
 @click.command(cls=GroupedCommand)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@grouped("Output", "-o", "--output", type=click.Path(path_type=Path), show_default="beside the input",
-         help="Folder for NAME.tracks.json (made if need be), or the .json file itself.")
+@grouped("Output", "-o", "--output", type=Place(), metavar="PATH|URL", show_default="beside the input",
+         help="Folder for NAME.tracks.json (made if need be), or the .json file itself; or s3://, gs:// ...")
 @grouped("Output", "--render", is_flag=True, help="Also write NAME.tracks.mp4, the video with the people drawn on it.")
 @grouped("Output", "--trails", type=click.FloatRange(0), default=0, metavar="SECONDS",
          help="Draw where people came from, so long back.")
@@ -97,10 +97,12 @@ holds them together."""
 def run(inputs: tuple[str, ...], **options: Any) -> None:
     """Track the people of videos.
 
-    INPUT is a video file, a folder or glob of videos or pictures, a camera's number, or an rtsp/http address. Each
-    gives NAME.tracks.json: who is in every frame, where the joints are, and who is who.
+    INPUT is a video file, a folder or glob of videos or pictures (on this machine, or s3://, gs:// ... with the extra
+    remote), a camera's number, or an rtsp/http address. Each gives NAME.tracks.json: who is in every frame, where the
+    joints are, and who is who.
     """
     from posetrack.cli.fleet import run_all
+    from posetrack.remote import Shelf
     from posetrack.runs import Job, plan
     from posetrack.stored import Span
     from posetrack.video import expand_inputs
@@ -117,12 +119,15 @@ def run(inputs: tuple[str, ...], **options: Any) -> None:
     sources = expand_inputs(inputs)
     if (options["poses"] or options["detections"]) and len(sources) > 1:
         raise click.UsageError("--poses and --detections go with one INPUT")
-    jobs = plan(sources, options["output"]) if sources else [Job.of_poses(options["poses"], options["output"])]
+    output, shelf = options["output"], None
+    if isinstance(output, Shelf):
+        output, shelf = output.output, output
+    jobs = plan(sources, output) if sources else [Job.of_poses(options["poses"], output)]
     order = Order(
         _recipe(options), settings, span, resume=options["resume"], overwrite=options["overwrite"],
         draw=options["render"], trails=options["trails"], threads=options["threads"],
     )  # fmt: skip
-    failed = run_all(jobs, order, options)
+    failed = run_all(jobs, order, {**options, "output": output, "shelf": shelf})
     if failed:
         raise PosetrackError(f"{len(failed)} of {len(jobs)} inputs failed: {', '.join(job.source for job in failed)}")
 

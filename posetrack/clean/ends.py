@@ -65,7 +65,7 @@ class Ends:
 
 
 def ends_of(tracks: Trajectories, people: Sequence[Trajectory], picture: tuple[float, float], first: bool) -> Ends:
-    """The first or last sights of some `people` (at least one) of the video of `tracks`, in a picture of (width, height)."""
+    """The first or last sights of `people`, one at least, of the video of `tracks`; `picture` is (width, height)."""
     parts = [_end(tracks, person, first) for person in people]
     columns: dict[str, Any] = {name: np.array([part[name] for part in parts]) for name in parts[0]}
     inward = (columns["boxes"] - (0, 0, *picture)) * (1, 1, -1, -1)
@@ -110,12 +110,21 @@ def shifts(before: NDArray[np.generic], from_boxes: NDArray[np.generic],
     """
     a, b = np.asarray(before, np.float64), np.asarray(after, np.float64)
     both = (a[..., 2] >= SEEN) & (b[..., 2] >= SEEN)
-    moves = np.where(both[..., None], b[..., :2] - a[..., :2], np.nan)
+    moves = quantile(np.moveaxis(b[..., :2] - a[..., :2], 1, 0), both.T[..., None], 0.5)
     old, new = np.asarray(from_boxes, np.float64), np.asarray(to_boxes, np.float64)
     middles = (new[:, :2] + new[:, 2:] - old[:, :2] - old[:, 2:]) / 2
-    enough = both.sum(axis=1) >= 3
-    middles[enough] = np.nanmedian(moves[enough], axis=1) if enough.any() else middles[enough]
-    return np.asarray(middles)
+    return np.where(both.sum(axis=1)[:, None] >= 3, moves, middles)
+
+
+def quantile(values: Doubles, known: Flags, share: float) -> Doubles:
+    """The quantile over the first axis of the `known` values, NaN where there are none; quicker than nanquantile."""
+    known = np.broadcast_to(known, values.shape)
+    some = known.any(axis=0)
+    ordered = np.where(some, np.sort(np.where(known, values, np.inf), axis=0), 0)
+    place = share * np.maximum(known.sum(axis=0) - 1, 0)
+    below = np.floor(place).astype(np.intp)
+    low, high = (np.take_along_axis(ordered, at[None], 0)[0] for at in (below, np.ceil(place).astype(np.intp)))
+    return np.where(some, low + (high - low) * (place - below), np.nan)
 
 
 def _limbs(keypoints: NDArray[np.float32], edges: Sequence[tuple[int, int]]) -> Doubles:
@@ -124,11 +133,8 @@ def _limbs(keypoints: NDArray[np.float32], edges: Sequence[tuple[int, int]]) -> 
         return np.zeros(0)
     a, b = (keypoints[:, [edge[side] for edge in edges]].astype(np.float64) for side in (0, 1))
     seen = (a[..., 2] >= SEEN) & (b[..., 2] >= SEEN)
-    lengths = np.where(seen, np.hypot(*np.moveaxis(a[..., :2] - b[..., :2], -1, 0)), np.nan)
-    logs = np.full(len(edges), np.nan)
-    known = seen.any(axis=0)
-    logs[known] = np.log(np.maximum(np.nanpercentile(lengths[:, known], 90, axis=0), 1))
-    return logs
+    lengths = np.hypot(*np.moveaxis(a[..., :2] - b[..., :2], -1, 0))
+    return np.log(np.maximum(quantile(lengths, seen, 0.9), 1))
 
 
 def _look(looks: NDArray[np.float32]) -> Doubles:
@@ -188,7 +194,7 @@ def size_evidence(ends: Ends, begins: Ends, a: Integers, b: Integers) -> Doubles
     limbs = begins.limbs[b] - ends.limbs[a]
     enough = np.isfinite(limbs).sum(axis=1) >= 3
     change = np.log(begins.sizes[b] / ends.sizes[a])
-    change[enough] = np.nanmedian(limbs[enough], axis=1)
+    change = np.where(enough, quantile(limbs.T, np.isfinite(limbs.T), 0.5), change)
     cut = (ends.sides[a] | begins.sides[b]).any(axis=1)
     spread = CHANGE * (1 + 0.2 * np.minimum(lapse, 10)) * np.where(enough, 1, 2)
     odds = np.log(VARIETY / spread) - np.square(change) * (1 / np.square(spread) - 1 / VARIETY**2) / 2

@@ -31,8 +31,12 @@ BLIND = 1.5
 """Seconds of absence after which somebody is known by the look alone, if at all."""
 SURE = 2.0
 """Log odds by which a join must be better than all that could be in its place."""
+DOUBT = 0.5
+"""Log odds that are missing where nobody looked: joins by motion alone must be better by so much."""
 LOOK, LOOK_ALONE = 1.0, 3.0
-"""Log odds that a look must give after BLIND seconds, and across a cut."""
+"""Log odds that a look must give after BLIND seconds, and across a cut; before, none that speaks against it."""
+GLIMPSE = 3
+"""Frames of a track that is too short to tell of anybody after more than a SHORT gap."""
 DOUBLE_IOU, DOUBLE_FRAMES = 0.6, 10
 """Whose first or last frames, so many, lie over somebody else of the same look is a double of that one."""
 
@@ -95,17 +99,19 @@ def _pairs(tracks: Trajectories, people: Sequence[Trajectory], reach: float) -> 
     picture = _picture(tracks)
     ends, begins = (ends_of(tracks, people, picture, first) for first in (False, True))
     a, b = _candidates(ends, begins, reach)
-    free = ~_doubles(people, ends, False)[a] & ~_doubles(people, begins, True)[b]
+    lasting = np.array([len(person) >= GLIMPSE for person in people]) | (reach <= SHORT)
+    free = lasting[a] & lasting[b] & ~_doubles(people, ends, False)[a] & ~_doubles(people, begins, True)[b]
     a, b = a[free], b[free]
     scenes = np.cumsum(tracks.cuts)
     same_scene = scenes[ends.rows[a]] == scenes[begins.rows[b]]
     look = look_evidence(ends, begins, a, b)
     place = np.where(same_scene, place_evidence(ends, begins, a, b, picture), -1)
-    evidence = np.nan_to_num(look) + place + np.where(same_scene, size_evidence(ends, begins, a, b), 0)
-    wanted = np.where(same_scene, np.where(begins.times[b] - ends.times[a] > BLIND, LOOK, -np.inf), LOOK_ALONE)
+    evidence = np.nan_to_num(look, nan=-DOUBT) + place + np.where(same_scene, size_evidence(ends, begins, a, b), 0)
+    blind = same_scene & (begins.times[b] - ends.times[a] <= BLIND)
+    wanted = np.where(same_scene, LOOK, LOOK_ALONE)
+    fits = np.where(blind, ~(look < 0), look >= wanted)
     named = np.array([_two_names(people[i], people[j]) for i, j in zip(a, b, strict=True)], np.bool_)
-    allowed = (np.nan_to_num(look, nan=-1e9) >= wanted) & ~named
-    return _Pairs(a, b, evidence, allowed)[evidence > 0]
+    return _Pairs(a, b, evidence, fits & ~named)[evidence > 0]
 
 
 def _two_names(a: Trajectory, b: Trajectory) -> bool:
@@ -202,9 +208,10 @@ def _merged(
 ) -> list[Trajectory]:
     """The people with each pair's second part in its first; `joins` takes note."""
     after = dict(pairs)
+    later = set(after.values())
     merged = []
     for k, person in enumerate(people):
-        if k in set(after.values()):
+        if k in later:
             continue
         parts, last = [person], k
         while last in after:

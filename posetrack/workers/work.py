@@ -194,6 +194,8 @@ class Worker:
             assert isinstance(index, FrameIndex)
             self._readers[source] = BlockReader(source, index)
         first = part.frames.start if part.before is None else part.before
+        if part.before is None:
+            self._readers[source].prove(range(first))  # before --start: the numbers of all that follow depend on it
         frames = self._readers[source].read(range(first, part.frames.stop, part.frames.step))
         if part.time is not None and frames[0].time != part.time:
             raise Inexact(f"{source}: frame {part.before} was at {part.time} s in an earlier run")

@@ -20,6 +20,8 @@ SIZE_ROWS = 16
 """Frames whose mean is the size of a person."""
 LEAST_SIZE = 0.25
 """And the least that a size is, in sizes of the people around: a box of one joint has none of its own."""
+EDGE = 0.01
+"""How near to the edge of the picture a box is cut off, in heights of the picture."""
 UNSURE = 0.05
 """What a joint without a score counts."""
 
@@ -29,17 +31,20 @@ class Expected:
 
     `since` (F, P) is the row where somebody was last seen before each row, -1 where never or before a cut. Distances
     are means over the joints known on both sides, by their scores, in sizes (root of the area of the box) of the person
-    expected.
+    expected. `picture` is its width and height in pixels, where they are known.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, picture: tuple[float, float] | None = None) -> None:
         self.window = window
+        self._picture = picture
         self._xy = np.nan_to_num(window.keypoints[..., :2].astype(np.float64))
         known = np.isfinite(window.keypoints[..., 0])
         self._weight = np.where(known, np.clip(window.keypoints[..., 2], 0, 1) + UNSURE, 0).astype(np.float64)
         self._last = self._last_seen()
         self.since = np.concatenate([np.full((1, len(window.ids)), -1), self._last[:-1]])
         self._sizes = self._mean_sizes()
+        boxes = window.boxes.astype(np.float64)
+        self._corners = np.stack([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], axis=2)
         self.centres = self._weighted(self._xy, self._weight)
 
     def _last_seen(self) -> Numbers:
@@ -65,6 +70,16 @@ class Expected:
     def _weighted(xy: Doubles, weight: Doubles) -> Doubles:
         total = np.maximum(weight.sum(axis=-1), 1e-9)
         return np.asarray((xy * weight[..., None]).sum(axis=-2) / total[..., None])
+
+    def at_edge(self, rows: Numbers, people: Numbers) -> NDArray[np.bool_]:
+        """Whose box (n,) touches the edge of the picture in `rows` (n,): they are there in part only."""
+        if self._picture is None:
+            return np.zeros(len(rows), np.bool_)
+        margin = EDGE * min(self._picture)
+        corners = self._corners[rows, people]
+        return np.asarray(
+            ((corners[:, 0] < margin) | (corners[:, 1] > np.subtract(self._picture, margin))).any(axis=-1)
+        )
 
     def age(self, rows: Numbers, people: Numbers) -> Doubles:
         """Seconds (n,) since `people` (n,) were seen before `rows` (n,); infinite where never."""
@@ -105,4 +120,18 @@ class Expected:
         ways = (np.zeros_like(carried), carried) if shift is None else (shift,)
         total = weight.sum(axis=-1)
         far = [(weight * np.linalg.norm(gap - way[:, None], axis=-1)).sum(axis=-1) / total for way in ways]
+        return np.asarray(np.minimum.reduce(far) / sizes)
+
+    def box_distances(self, rows: Numbers, people: Numbers, shift: Doubles) -> Doubles:
+        """How far (n,) in sizes the corners of the boxes of `people` (n,) went since they were seen before `rows` (n,).
+
+        The least of: as they are, less what they were carried, less how far the picture moved, `shift` (n, 2).
+        """
+        since = self.since[rows, people]
+        carried, sizes = self.carried(rows, people)
+        gap = self._corners[rows, people] - self._corners[since, people]
+        far = [
+            np.linalg.norm(gap - way[:, None], axis=-1).mean(axis=-1)
+            for way in (np.zeros_like(carried), carried, shift)
+        ]
         return np.asarray(np.minimum.reduce(far) / sizes)

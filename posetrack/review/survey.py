@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posetrack.errors import FormatError
+from posetrack.results.lines import Header
 from posetrack.results.reader import TrackReader
 from posetrack.review.presence import Presence
 from posetrack.review.records import frame_records
@@ -38,7 +39,7 @@ def survey(path: str | Path, watch: Callable[[int], None] | None = None) -> Surv
     damaged.
     """
     reader = TrackReader(path)
-    timeline, finder = TimelineBuilder(), SuspectFinder(len(reader.header.skeleton))
+    timeline, finder = TimelineBuilder(), SuspectFinder(len(reader.header.skeleton), _picture(reader.header))
     done = 0
     try:
         for done, (frame, ids, record) in enumerate(frame_records(reader), 1):
@@ -53,3 +54,11 @@ def survey(path: str | Path, watch: Callable[[int], None] | None = None) -> Surv
             f"{path}, about frame {done}: a person has a score, a box of 4 numbers and as many keypoints as the "
             f"skeleton has joints ({error})"
         ) from error
+
+
+def _picture(header: Header) -> tuple[float, float] | None:
+    """Width and height of the picture, where the file tells them."""
+    width, height = header.video.get("width"), header.video.get("height")
+    if isinstance(width, int | float) and isinstance(height, int | float) and min(width, height) > 0:
+        return width, height
+    return None

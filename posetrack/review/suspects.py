@@ -7,8 +7,11 @@ better than the one in the file:
     exchange    two people who both go on fit better the other way round
     jump        a person goes on where nobody expects them, maybe in the place of one who vanishes there
     birth       a new id begins where another one has just vanished
+    look        a person suddenly looks like somebody else (where looks are in the file)
+    short       an id that is there for a moment only
 
-The score says how much better: 1 - (distance of the better assignment) / (distance of the one in the file).
+The score says how much better: 1 - (distance of the better assignment) / (distance of the one in the file), and looks
+raise or lower it.
 """
 
 from __future__ import annotations
@@ -16,34 +19,28 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from posetrack.review.expected import Doubles, Expected
+from posetrack.review.doubts import Doubt, Kind, births, changed_looks, misplaced
+from posetrack.review.expected import Expected
+from posetrack.review.looks import Looks
 from posetrack.review.presence import Numbers
 from posetrack.review.windows import Rows, Window, frame_rows, window_of
 
 __all__ = ["Kind", "Suspect", "SuspectFinder"]
 
-Kind = Literal["exchange", "jump", "birth", "look", "short"]
-
-BEHIND, AT_ONCE, AHEAD = 80, 256, 16
+BEHIND, AT_ONCE, AHEAD = 80, 256, 32
 """Frames that are looked at at once, and those before and after them that are seen then."""
-LINKED = 1.0
-"""Seconds for which a person is expected where they would go on."""
-REBORN = 3.0
-"""Seconds after which a birth has nothing more to do with a death."""
-USUAL, UNSEEN = 0.05, 0.2
-"""Distance in sizes of a person that a carried pose usually has from the one found, and more for a second unseen."""
-FAR, FARTHER = 0.3, 0.3
-"""Distance from which on a pose is unexpected, and more for a second unseen."""
-NOTABLE = 0.08
-"""Distance under which nobody is compared with others."""
+LEAST_SCORE = 0.05
+"""Less is no suspect."""
 APART = 6
 """Frames within which suspects of the same people are one."""
 MOST = 2000
 """Suspects that are kept, the likeliest ones."""
+SHORT, SHORT_SCORE = 8, 0.15
+"""Frames under which an id is short, and how suspect that is at most."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +60,29 @@ class Suspect:
         return {**asdict(self), "ids": list(self.ids)}
 
 
-class SuspectFinder:
-    """Looks through a result file of so many `joints` frame by frame; memory does not grow with its length."""
+@dataclass
+class _Life:
+    """An id so far: the frame and the row of the file where it begins, the row where it ends, how many hold it."""
 
-    def __init__(self, joints: int) -> None:
+    frame: int
+    begin: int
+    end: int
+    count: int = 0
+
+
+class SuspectFinder:
+    """Looks through a result file of so many `joints` frame by frame; memory grows with its ids, not its length.
+
+    `picture` is its width and height in pixels, where they are known.
+    """
+
+    def __init__(self, joints: int, picture: tuple[float, float] | None = None) -> None:
         self._joints = joints
+        self._picture = picture
         self._frames: list[Rows] = []
         self._done = 0
-        self._known: set[int] = set()
+        self._lives: dict[int, _Life] = {}
+        self._rows = 0
         self._found: list[tuple[float, int, Suspect]] = []
         self._count = 0
 
@@ -86,6 +98,8 @@ class SuspectFinder:
         """The suspects, likeliest first; of several about the same people at the same moment the likeliest."""
         if self._frames:
             self._look(0)
+        for suspect in self._short():
+            self._keep(suspect)
         found = (suspect for _, _, suspect in self._found)
         return sorted(found, key=lambda one: (-one.score, one.frame, one.ids))
 
@@ -93,9 +107,28 @@ class SuspectFinder:
         """Look at the frames that were not looked at yet, but for the last ones."""
         window = window_of(self._frames)
         rows = np.arange(self._done, len(self._frames) - ahead)
-        for suspect in _best(_suspects(Expected(window), rows, self._known), window):
-            self._keep(suspect)
-        self._known.update(window.ids[window.here[rows].any(axis=0)].tolist())
+        new = np.array([n for n, id in enumerate(window.ids.tolist()) if id not in self._lives], np.int64)
+        for doubt in _best(_doubts(Expected(window, self._picture), rows, new)):
+            ids = tuple(int(window.ids[p]) for p in doubt.people)
+            self._keep(Suspect(int(window.frames[doubt.row]), ids, doubt.kind, round(doubt.score, 4)))
+        self._live(window, rows)
+
+    def _live(self, window: Window, rows: Numbers) -> None:
+        """Note who was there in `rows`."""
+        here = window.here[rows]
+        for n in np.flatnonzero(here.any(axis=0)):
+            held = np.flatnonzero(here[:, n])
+            begin = self._rows + int(held[0])
+            life = self._lives.setdefault(int(window.ids[n]), _Life(int(window.frames[rows[held[0]]]), begin, begin))
+            life.end = self._rows + int(held[-1])
+            life.count += len(held)
+        self._rows += len(rows)
+
+    def _short(self) -> Iterator[Suspect]:
+        """Ids that come and go within a moment, but for those at the ends of the file."""
+        for id, life in self._lives.items():
+            if life.count < SHORT and life.begin > 0 and life.end < self._rows - 1:
+                yield Suspect(life.frame, (id,), "short", round(SHORT_SCORE * (1 - life.count / SHORT), 4))
 
     def _keep(self, suspect: Suspect) -> None:
         self._count += 1
@@ -106,110 +139,20 @@ class SuspectFinder:
             heapq.heappushpop(self._found, entry)
 
 
-def _suspects(expected: Expected, rows: Numbers, known: set[int]) -> Iterator[Suspect]:
-    """The suspects of the frames `rows` of a window; `known` are the ids that were there before."""
-    window = expected.window
-    here, people = np.nonzero(window.here[rows])
-    here = rows[here]
-    linked = expected.age(here, people) <= LINKED
-    here, people = here[linked], people[linked]
-    own = expected.distances(here, people, people)
-    yield from _exchanges(expected, here, people, own)
-    yield from _jumps(expected, here, people, own)
-    yield from _births(expected, rows, known)
+def _doubts(expected: Expected, rows: Numbers, new: Numbers) -> Iterator[Doubt]:
+    """All doubts about the `rows` of a window; `new` are the people who were never seen before."""
+    looks = Looks(expected.window)
+    yield from misplaced(expected, looks, rows)
+    yield from births(expected, looks, rows, new)
+    yield from changed_looks(looks, expected.window, rows)
 
 
-def _exchanges(expected: Expected, rows: Numbers, people: Numbers, own: Doubles) -> Iterator[Suspect]:
-    """Pairs of people who are nearer to each other's place than to their own."""
-    window = expected.window
-    place = np.full(window.here.shape, np.nan)
-    place[rows, people] = own
-    notable = own > NOTABLE
-    r, p = rows[notable], people[notable]
-    carried, sizes = expected.carried(r, p)
-    gap = expected.centres[r] - expected.centres[expected.since[r, p], p][:, None]
-    near = np.minimum(np.linalg.norm(gap, axis=-1), np.linalg.norm(gap - carried[:, None], axis=-1)) / sizes[:, None]
-    which, q = np.nonzero(near < own[notable][:, None] + place[r])
-    r, p = r[which], p[which]
-    pairs = np.unique(np.stack([r, np.minimum(p, q), np.maximum(p, q)], axis=1)[p != q], axis=0)
-    r, p, q = pairs.T
-    usual = USUAL * 2 + UNSEEN * (_unseen(expected, r, p) + _unseen(expected, r, q))
-    crossed = expected.distances(r, p, q) + expected.distances(r, q, p)
-    score = 1 - (crossed + usual) / (place[r, p] + place[r, q] + usual)
-    for n in np.flatnonzero(score > 0):
-        yield _suspect(window, r[n], (p[n], q[n]), "exchange", score[n])
-
-
-def _jumps(expected: Expected, rows: Numbers, people: Numbers, own: Doubles) -> Iterator[Suspect]:
-    """People who are where nobody expects them, even if the picture moved, and who may have vanished there."""
-    window = expected.window
-    jumped = own > FAR
-    r, p = rows[jumped], people[jumped]
-    far = np.minimum(own[jumped], expected.distances(r, p, p, _shifts(expected, rows, people)[r]))
-    unseen = _unseen(expected, r, p)
-    usual = USUAL + UNSEEN * unseen
-    score = 1 - (FAR + FARTHER * unseen + usual) / (far + usual)
-    for n in np.flatnonzero(score > 0):
-        gone = _gone(expected, r[n], LINKED)
-        found = expected.distances(np.full(len(gone), r[n]), gone, np.full(len(gone), p[n]))
-        ids = (p[n], gone[found.argmin()]) if len(gone) and found.min() < FAR else (p[n],)
-        yield _suspect(window, r[n], ids, "jump", score[n])
-
-
-def _gone(expected: Expected, row: int, seconds: float) -> Numbers:
-    """Who is not there in `row`, but was a little while ago."""
-    people = np.arange(len(expected.window.ids))
-    recent = expected.age(np.full(len(people), row), people) <= seconds
-    return np.flatnonzero(recent & ~expected.window.here[row])
-
-
-def _shifts(expected: Expected, rows: Numbers, people: Numbers) -> Doubles:
-    """How far the picture moved (F, 2) in pixels: the median of three people or more, otherwise 0."""
-    window = expected.window
-    moved = np.full((*window.here.shape, 2), np.nan)
-    moved[rows, people] = expected.centres[rows, people] - expected.centres[expected.since[rows, people], people]
-    shifts = np.zeros((len(window.frames), 2))
-    enough = np.flatnonzero(np.isfinite(moved[..., 0]).sum(axis=1) >= 3)
-    shifts[enough] = np.nanmedian(moved[enough], axis=1)
-    return shifts
-
-
-def _births(expected: Expected, rows: Numbers, known: set[int]) -> Iterator[Suspect]:
-    """Ids that begin where another one has just vanished."""
-    window = expected.window
-    for p in np.flatnonzero(~np.isin(window.ids, sorted(known))):
-        born = rows[window.here[rows, p]]
-        if not len(born):
-            continue
-        gone = _gone(expected, born[0], REBORN)
-        if not len(gone):
-            continue
-        r = np.full(len(gone), born[0])
-        unseen = _unseen(expected, r, gone)
-        usual = USUAL + UNSEEN * unseen
-        score = 1 - (expected.distances(r, gone, np.full(len(gone), p)) + usual) / (FAR + FARTHER * unseen + usual)
-        best = int(np.argmax(score))
-        if score[best] > 0:
-            yield _suspect(window, born[0], (int(p), gone[best]), "birth", score[best])
-
-
-def _unseen(expected: Expected, rows: Numbers, people: Numbers) -> Doubles:
-    """Seconds (n,) for which `people` were missing before `rows`, beyond the one frame that there always is."""
-    times = expected.window.times
-    return np.asarray(times[rows - 1] - times[expected.since[rows, people]])
-
-
-def _suspect(window: Window, row: int, people: Iterable[int], kind: Kind, score: float) -> Suspect:
-    return Suspect(int(window.frames[row]), tuple(int(window.ids[p]) for p in people), kind, round(float(score), 4))
-
-
-def _best(suspects: Iterable[Suspect], window: Window) -> Iterator[Suspect]:
-    """Of suspects that share people within a few frames the likeliest."""
-    row = {int(frame): n for n, frame in enumerate(window.frames)}
+def _best(doubts: Iterable[Doubt]) -> Iterator[Doubt]:
+    """Of doubts that share people within a few frames the likeliest."""
     taken: dict[int, list[int]] = {}
-    for suspect in sorted(suspects, key=lambda one: (-one.score, one.frame, one.ids)):
-        place = row[suspect.frame]
-        if not any(abs(place - other) <= APART for id in suspect.ids for other in taken.get(id, ())):
-            for id in suspect.ids:
-                taken.setdefault(id, []).append(place)
-            yield suspect
+    for doubt in sorted(doubts, key=lambda one: (-one.score, one.row, one.people)):
+        near = (abs(doubt.row - other) <= APART for p in doubt.people for other in taken.get(p, ()))
+        if doubt.score >= LEAST_SCORE and not any(near):
+            for p in doubt.people:
+                taken.setdefault(p, []).append(doubt.row)
+            yield doubt

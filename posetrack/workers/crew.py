@@ -296,5 +296,7 @@ def _quiet(own: bool) -> None:
     """Have Ray keep its talk and its statistics to itself; a Ray of our `own` lets in nobody who has not its secret."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if own:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as a plain run has it
     if own and "ray" not in sys.modules and not any(name.startswith("RAY_AUTH") for name in os.environ):
         os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)

@@ -257,7 +257,7 @@ class _Driver:
         video = item.video
         if item.part is not None and lost:
             video.give_back(item)
-            video.survey = Item(video, "survey")
+            video.survey = video.survey or Item(video, "survey")
         else:
             video.rewind(item)
             self.schedule.forget_gone()
@@ -269,8 +269,10 @@ class _Driver:
         self.schedule.absolve(item)
         if survey.info.kind == "live":
             raise InputError(f"{video.job.source}: a live source comes only once; run it without --workers and --ray")
-        if task.journal is None:
-            self._begin(video, task, survey)
+        if task.journal is not None:
+            video.index = answer.parcel  # the table was lost with a node; all else is known
+            return
+        self._begin(video, task, survey)
         if survey.frames is None:
             video.set_feed(size, video.tracked_until)
         else:

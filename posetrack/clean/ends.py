@@ -118,6 +118,8 @@ def shifts(before: NDArray[np.generic], from_boxes: NDArray[np.generic],
 
 def quantile(values: Doubles, known: Flags, share: float) -> Doubles:
     """The quantile over the first axis of the `known` values, NaN where there are none; quicker than nanquantile."""
+    if not len(values):
+        return np.full(values.shape[1:], np.nan)
     known = np.broadcast_to(known, values.shape)
     some = known.any(axis=0)
     ordered = np.where(some, np.sort(np.where(known, values, np.inf), axis=0), 0)

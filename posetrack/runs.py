@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import posetrack
 from posetrack.blocks import ahead
@@ -25,8 +25,8 @@ from posetrack.types import Frame, FrameResult
 from posetrack.video import FrameIndex, VideoReader, VideoWriter, build_index, open_video
 
 __all__ = [
-    "JOINT_THRESHOLD", "Ended", "Job", "Outcome", "Report", "Watch", "finished", "make_header", "plan",
-    "render_tracks", "run_job", "versions",
+    "JOINT_THRESHOLD", "Ended", "Job", "Outcome", "Report", "Screen", "Show", "Watch", "finished",
+    "make_header", "plan", "render_tracks", "run_job", "versions",
 ]  # fmt: skip
 
 JOINT_THRESHOLD = 0.2
@@ -37,6 +37,24 @@ Report = Callable[[FrameResult], None]
 
 Watch = Callable[[int | None], Report]
 """Told once about how many frames will come (None where nobody knows); gives the report."""
+
+
+
+
+class Screen(Protocol):
+    """Sees every frame of a run as it goes; see posetrack.review.live."""
+
+    def taken(self, frame: Frame) -> None:
+        """A frame has been taken from its source; told by the thread that reads."""
+        ...
+
+    def done(self, frame: Frame, result: FrameResult) -> None:
+        """Its people are known."""
+        ...
+
+
+Show = Callable[[VideoInfo, Skeleton], Screen]
+"""Told once what will be shown; gives the screen."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +193,19 @@ def run_job(
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
+    show: Show | None = None,
 ) -> Outcome:
     """Track the people of one video into `job.output`.
 
     `said` is what the header says of the options besides `settings` and `span`. With `resume` an interrupted run goes
     on at its last block, and a finished one is left alone. A live source ends with the user's interrupt. Raises
-    InputError and OutputError; what exists is only replaced with `overwrite`.
+    InputError and OutputError; what exists is only replaced with `overwrite`. A live source that is shown goes frame
+    by frame, whatever `settings.block` says.
     """
     span = span or Span()
     with _open(job, span, sight) as reader:
+        screen = show(reader.info, sight.skeleton) if show else None
+        settings = replace(settings, block=1) if show and reader.info.kind == "live" else settings
         settings = settings if isinstance(reader, VideoReader) else _without_pictures(settings)
         header = make_header(reader.info, sight.skeleton, said, span, settings)
         if resume and job.output.exists() and not overwrite:
@@ -195,12 +217,13 @@ def run_job(
         with Journal(job.output, header, resume=point, overwrite=overwrite) as journal:
             if point is None:
                 with suppress(KeyboardInterrupt) if reader.info.kind == "live" else nullcontext():
-                    _write(journal, follow(reader, sight, tracker, settings), tracker, report)
+                    made = follow(_taken(reader, screen), sight, tracker, settings)
+                    _write(journal, made, tracker, report, screen)
                 warnings = reader.warnings
             else:
                 index = _index_for(job, point.state)
                 with _open(job, span, sight, point.state["last"], index) as rest:
-                    _go_on(journal, point, rest, sight, tracker, settings, report)
+                    _go_on(journal, point, rest, sight, tracker, settings, report, screen)
                 warnings = rest.warnings
         return Outcome(journal.frames, len(journal.tracks), warnings=list(warnings))
 
@@ -219,14 +242,26 @@ def finished(job: Job) -> Outcome:
 Blocks = Generator[list[tuple[Frame, FrameResult]], None, None]
 
 
-def _write(journal: Journal, made: Blocks, tracker: PoseTracker, report: Report | None) -> None:
+def _taken(frames: Iterable[Frame], screen: Screen | None) -> Iterator[Frame]:
+    """`frames`, of each of which the screen is told when it is read."""
+    for frame in frames:
+        if screen:
+            screen.taken(frame)
+        yield frame
+
+
+def _write(
+    journal: Journal, made: Blocks, tracker: PoseTracker, report: Report | None, screen: Screen | None
+) -> None:
     """Every block into the journal, with the tracker's state behind it."""
     with closing(made):
         for block in made:
-            for _, result in block:
+            for frame, result in block:
                 journal.write(result)
                 if report:
                     report(result)
+                if screen:
+                    screen.done(frame, result)
             last = block[-1][0]
             state = {"last": last.index, "time": last.time, "tracker": tracker.state()}
             journal.checkpoint(state, next_frame=last.index + 1)
@@ -240,12 +275,14 @@ def _go_on(
     tracker: PoseTracker,
     settings: PipelineSettings,
     report: Report | None,
+    screen: Screen | None,
 ) -> None:
     """The rest of an interrupted run. `rest` begins with the last frame that was done, for the flow from it."""
     tracker.restore(point.state["tracker"])
     frames = iter(rest)
     before = next(frames, None)
-    _write(journal, follow(frames, sight, tracker, settings, before), tracker, report)
+    made = follow(_taken(frames, screen), sight, tracker, settings, before)
+    _write(journal, made, tracker, report, screen)
 
 
 def render_tracks(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import webbrowser
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from posetrack.cli.status import FleetProgress, Status
 from posetrack.delivery import delivered, on_shelf
 from posetrack.errors import PosetrackError
 from posetrack.results.runlist import RUN_LIST, Line, RunList
-from posetrack.runs import Ended, Job, Outcome, Report, render_tracks, run_job
+from posetrack.runs import Ended, Job, Outcome, Report, Show, render_tracks, run_job
 from posetrack.types import FrameResult
 from posetrack.workers.driver import Order, Watcher, run_jobs
 
@@ -133,21 +134,37 @@ def _here(jobs: list[Job], order: Order, options: dict[str, Any], told: Watcher)
     """The jobs, one after another, in this process."""
     told.workers(1, 1, 1)
     sight, said = order.recipe.make(order.threads)
-    for job in jobs:
-        begun = time.monotonic()
-        outcome, problem = None, None
-        try:
-            outcome = _track(job, sight, said, order, options, told)
-        except (PosetrackError, OSError) as error:
-            problem = error
-        ended = Ended(job, outcome, problem, time.monotonic() - begun)
-        told.ended(ended)
-        yield ended
+    with _live(options) if options["show"] else nullcontext() as show:
+        for job in jobs:
+            begun = time.monotonic()
+            outcome, problem = None, None
+            try:
+                outcome = _track(job, sight, said, order, options, told, show)
+            except (PosetrackError, OSError) as error:
+                problem = error
+            ended = Ended(job, outcome, problem, time.monotonic() - begun)
+            told.ended(ended)
+            yield ended
+
+
+@contextmanager
+def _live(options: dict[str, Any]) -> Iterator[Show]:
+    """The page that shows the run as it goes."""
+    from posetrack.review.live import serve_live
+
+    def tell(address: str) -> None:
+        click.echo(f"live: {address}", err=True)
+        if not options["no_browser"]:
+            webbrowser.open(address)
+
+    with serve_live(options["trails"], tell) as live:
+        yield live.show
 
 
 def _track(
-    job: Job, sight: Sight, said: dict[str, Any], order: Order, options: dict[str, Any], told: Watcher
-) -> Outcome:
+    job: Job, sight: Sight, said: dict[str, Any], order: Order, options: dict[str, Any], told: Watcher,
+    show: Show | None,
+) -> Outcome:  # fmt: skip
     """One input through the pipeline, with progress; then, on request, its annotated video."""
     name, quiet = Path(job.source).name, options["quiet"]
     with frame_progress(name, quiet) as watch:
@@ -164,7 +181,7 @@ def _track(
 
         outcome = run_job(
             job, sight, order.settings, said, span=order.span, resume=order.resume, overwrite=order.overwrite,
-            watch=watched,
+            watch=watched, show=show,
         )  # fmt: skip
     if order.draw and not (outcome.skipped and job.video.exists()):
         with frame_progress(f"drawing {name}", quiet) as watch:

@@ -28,6 +28,9 @@ holds them together."""
 @grouped("Output", "-o", "--output", type=Place(), metavar="PATH|URL", show_default="beside the input",
          help="Folder for NAME.tracks.json (made if need be), or the .json file itself; or s3://, gs:// ...")
 @grouped("Output", "--render", is_flag=True, help="Also write NAME.tracks.mp4, the video with the people drawn on it.")
+@grouped("Output", "--show", is_flag=True,
+         help="Open a page in the browser that shows the run as it goes; a camera or stream then goes frame by frame.")
+@grouped("Output", "--no-browser", is_flag=True, help="With --show: only say the page's address.")
 @grouped("Output", "--trails", type=click.FloatRange(0), default=0, metavar="SECONDS",
          help="Draw where people came from, so long back.")
 @grouped("Output", "--resume", is_flag=True,
@@ -101,7 +104,7 @@ def run(inputs: tuple[str, ...], **options: Any) -> None:
     remote), a camera's number, or an rtsp/http address. Each gives NAME.tracks.json: who is in every frame, where the
     joints are, and who is who.
     """
-    from posetrack.cli.fleet import run_all
+    from posetrack.cli.fleet import run_all, wants_crew
     from posetrack.remote import Shelf
     from posetrack.runs import Job, plan
     from posetrack.stored import Span
@@ -114,6 +117,8 @@ def run(inputs: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("--poses and --detections exclude each other")
     if options["reidentify"] and not (inputs and options["appearance"]):
         raise click.UsageError("--reidentify goes by how people look: give an INPUT, and no --no-appearance")
+    if options["show"] and wants_crew(options):
+        raise click.UsageError("--show goes with one process: no --workers, no --ray")
     settings = _pipeline_settings(options)
     span = Span(options["start"], options["end"], options["stride"])
     sources = expand_inputs(inputs)

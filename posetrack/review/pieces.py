@@ -155,9 +155,9 @@ def _lines(path: Path) -> tuple[mmap.mmap | bytes, int]:
 
 def _end(data: mmap.mmap | bytes, begin: int) -> int:
     """Where the line begins that closes the frames; in a journal, the end of the last whole line."""
-    from_ = max(0, begin - 1)
-    closing = data.rfind(b"\n]", from_)
-    return max(begin, (data.rfind(b"\n", from_) if closing < 0 else closing) + 1)
+    start = max(0, begin - 1)
+    closing = data.rfind(b"\n]", start)
+    return max(begin, (data.rfind(b"\n", start) if closing < 0 else closing) + 1)
 
 
 def pack(frames: Sequence[dict[str, Any]], joints: int) -> bytes:

@@ -43,6 +43,8 @@ _HEADERS = {
 _RANGE = re.compile(r"bytes=(?=.*\d)(\d*)-(\d*)", re.ASCII)
 _MOST_POSTED = 1 << 16
 _CHUNK = 1 << 18
+_NOTHING = "/"
+"""No name of a site: names have no slashes."""
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._taken())
 
     def _found(self) -> Reply:
-        name, query = self._asked()
-        if name in self.server.site.pages:
-            return self.server.site.pages[name]
-        if name in self.server.site.gets:
-            return _attempt(self.server.site.gets[name], query)
-        return _refusal()
+        site, (name, query) = self.server.site, self._asked()
+        if name in site.pages:
+            return site.pages[name]
+        return _attempt(site.gets[name], query) if name in site.gets else _refusal()
 
     def _taken(self) -> Reply:
-        name, _ = self._asked()
-        if name not in self.server.site.posts or not self.headers.get("Origin"):
+        site, (name, _) = self.server.site, self._asked()
+        if name not in site.posts or not self.headers.get("Origin"):
             return _refusal()
         if self.headers.get_content_type() != "application/json":
             return _refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -151,20 +151,18 @@ class _Handler(BaseHTTPRequestHandler):
             sent = orjson.loads(self.rfile.read(int(length)))
         except orjson.JSONDecodeError:
             sent = None
-        if not isinstance(sent, dict):
-            return _refusal(HTTPStatus.BAD_REQUEST)
-        return _attempt(self.server.site.posts[name], sent)
+        return _attempt(site.posts[name], sent) if isinstance(sent, dict) else _refusal(HTTPStatus.BAD_REQUEST)
 
-    def _asked(self) -> tuple[str | None, Query]:
-        """The name in the request's path, and its query; no name where the request may not be answered.
+    def _asked(self) -> tuple[str, Query]:
+        """The name in the request's path, and its query; a name that nothing has where it may not be answered.
 
         The path is compared as it was sent: nothing in it is decoded, so there is no other way to say a name.
         """
         address = urlsplit(self.path)
-        token, _, name = address.path.removeprefix("/").partition("/")
+        token, slash, name = address.path.removeprefix("/").partition("/")
         known = secrets.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode())
-        if not known or not self._is_from_here():
-            return None, {}
+        if not known or not slash or not self._is_from_here():
+            return _NOTHING, {}
         return name, dict(parse_qsl(address.query))
 
     def _is_from_here(self) -> bool:

@@ -62,6 +62,8 @@ def test_the_token_is_compared_whole(client: Client):
     token = client.server.token
     for wrong in (token[:-1], token + "x", token.swapcase(), token[1:], "", "%e9"):
         assert client.ask(f"/{wrong}/echo").status == 403
+    assert client.ask(f"/{token}").status == 403
+    assert client.ask(f"/{token}//").status == 403
 
 
 @pytest.mark.parametrize(

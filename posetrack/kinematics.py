@@ -164,7 +164,7 @@ def derivative(times: ArrayLike, values: ArrayLike, stretch: ArrayLike, window: 
     does; a value that stands alone has no rate (NaN).
     """
     seconds, numbers = np.asarray(times, np.float64), np.asarray(values, np.float64)
-    columns = numbers.reshape(len(numbers), -1)
+    columns = numbers[:, None] if numbers.ndim == 1 else numbers
     rates = np.full(columns.shape, np.nan)
     for piece in _whole_pieces(columns, np.asarray(stretch)):
         rates[piece] = _slopes(seconds[piece], columns[piece], window)

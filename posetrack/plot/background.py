@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from posetrack.errors import FormatError, InputError
+from posetrack.media import MediaSource
 from posetrack.results.trajectories import Trajectories
 from posetrack.types import Image
-from posetrack.video import VideoInfo, open_video
+from posetrack.video import open_video
 
 __all__ = ["BACKGROUNDS", "Background", "find_video", "picture_size", "read_background"]
 
@@ -70,7 +73,7 @@ def read_background(video: str, tracks: Trajectories, rows: NDArray[np.int64], k
     if kind == "auto":
         kind = "frame" if _somebody_stays(tracks, _spread(rows, _PICTURES)) else "auto"
     times = [float(tracks.times[row]) for row in _spread(rows, 1 if kind == "frame" else _PICTURES)] or [0.0]
-    pictures = list(_from_pictures(video, times) if info.kind == "pictures" else _from_file(video, info, times))
+    pictures = list(_from_pictures(video, times) if info.kind == "pictures" else _from_file(video, times))
     if not pictures:
         raise InputError(f"{video}: no picture can be read between {times[0]:.2f} and {times[-1]:.2f} s")
     middle = pictures[len(pictures) // 2]
@@ -116,33 +119,24 @@ def _from_pictures(folder: str, wanted: Sequence[float]) -> Iterator[Image]:
                 return
 
 
-def _from_file(path: str, info: VideoInfo, wanted: Sequence[float]) -> Iterator[Image]:
-    """The upright pictures shown at the `wanted` times, by way of the key frames before them."""
-    with av.open(path, metadata_errors="replace") as container:
-        stream = next(s for s in container.streams.video if s.codec_context is not None)
-        stream.thread_type = "AUTO"
+def _from_file(path: str, wanted: Sequence[float]) -> Iterator[Image]:
+    """The pictures shown at about the `wanted` times, by way of the key frames before them."""
+    with closing(MediaSource(path)) as media:
         for time in wanted:
-            picture = _picture_at(container, stream, time)
+            picture = _picture_at(media, time)
             if picture is not None:
-                stored = picture.to_ndarray(format="rgb24", width=info.coded_width, height=info.coded_height)
-                yield _upright(np.asarray(stored, np.uint8), info)
+                yield media.converter(picture)()
 
 
-def _picture_at(container: Any, stream: Any, time: float) -> Any:
-    start = (container.start_time or 0) / av.time_base
+def _picture_at(media: MediaSource, time: float) -> VideoFrame | None:
+    start = (media.container.start_time or 0) / av.time_base
     picture = None
     try:
-        container.seek(round((time + start) / stream.time_base), stream=stream)
-        for n, decoded in enumerate(container.decode(stream)):
+        media.container.seek(round((time + start) / (media.stream.time_base or 1)), stream=media.stream)
+        for n, decoded in enumerate(media.container.decode(media.stream)):
             picture = decoded
-            late = decoded.time is None or decoded.time - start >= time - 1e-3
-            if late or n >= _LONGEST_WAY:
+            if decoded.time is None or decoded.time - start >= time - 1e-3 or n >= _LONGEST_WAY:
                 break
     except FFmpegError:
         return picture  # what could be decoded before the damage
     return picture
-
-
-def _upright(image: Image, info: VideoInfo) -> Image:
-    flipped = image[:, ::-1] if info.mirrored else image
-    return np.ascontiguousarray(np.rot90(flipped, -info.rotation // 90))

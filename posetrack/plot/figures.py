@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posetrack.errors import OutputError
 from posetrack.plot.background import Background, find_video, picture_size, read_background
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "PlotSettings", "Plotted", "plan", "plot_tracks"]
 
 SUFFIXES = ("png", "jpg", "svg", "pdf", "csv")
+
+_MOST_PATHS = 300
+"""More paths than that nobody can tell apart."""
 
 _CHOICE, _MEASURE = Choice(), Measure()
 _TITLES = {"paths": "Paths", "coordinates": "Coordinates", "speeds": "Speeds", "angles": "Joint angles"}
@@ -127,11 +131,21 @@ class _Page:
             save(figure, target, overwrite=self.settings.overwrite)
         return said
 
+    def _limited(self, series: Sequence[Series], limit: int) -> tuple[list[Series], str]:
+        """The series of those seen longest, and words for that; of all who were asked for by name."""
+        frames = {one.id: len(one.frames) for one in series}
+        if self.choice.people or len(frames) <= limit:
+            return list(series), ""
+        shown = sorted(frames, key=lambda id: (-frames[id], id))[:limit]
+        return [one for one in series if one.id in shown], f"{limit} of {len(frames)} people, those seen longest"
+
     def _paths(self, series: Sequence[Series], video: str | None) -> tuple[Figure, list[str]]:
+        series, limited = self._limited(series, _MOST_PATHS)
         size = picture_size(self.tracks)
         scale = 1.0 if self.measure.pixel_size is None else self.measure.pixel_size / 1000
         picture, said = self._background(video)
-        return draw_paths(series, size, scale, picture, _TITLES["paths"], self._notes("paths", series)), said
+        said += [f"paths: {limited}; choose with --people"] if limited else []
+        return draw_paths(series, size, scale, picture, _TITLES["paths"], self._notes("paths", series, limited)), said
 
     def _background(self, video: str | None) -> tuple[Image | None, list[str]]:
         if self.settings.background == "none":
@@ -144,15 +158,14 @@ class _Page:
         return read_background(video, self.tracks, rows, self.settings.background, str(self.path)), []
 
     def _panels(self, what: str, series: Sequence[Series]) -> tuple[Figure, list[str]]:
-        limit = len(self.people) if self.choice.people else self.settings.max_people
-        frames = {one.id: len(one.frames) for one in series}
-        shown = sorted(frames, key=lambda id: (-frames[id], id))[:limit]
-        limited = f"{len(shown)} of {len(frames)} people, those seen longest" if len(shown) < len(frames) else ""
-        series = [one for one in series if one.id in shown]
+        series, limited = self._limited(series, self.settings.max_people)
         people = list({one.id: one.label for one in series}.items())
-        cuts = self.tracks.times[self.tracks.cuts & within(self.tracks.times, self.choice)]
-        figure = draw_panels(series, people, cuts, _TITLES[what], self._notes(what, series, limited))
+        figure = draw_panels(series, people, self._cuts(), _TITLES[what], self._notes(what, series, limited))
         return figure, [f"{what}: {limited}; choose with --people, or allow more with --max-people"] if limited else []
+
+    def _cuts(self) -> NDArray[np.float64]:
+        """When new scenes begin, in what is shown."""
+        return self.tracks.times[self.tracks.cuts & within(self.tracks.times, self.choice)]
 
     def _notes(self, what: str, series: Sequence[Series], limited: str = "") -> str:
         """What a reader of the picture must know of how its numbers came about."""
@@ -160,6 +173,11 @@ class _Page:
         parts = [str(self.tracks.header.video.get("path") or self.path.name), *([limited] if limited else [])]
         if middles:
             parts.append("middle of the body: " + ", ".join(name.replace("_", " ") for name in middles))
+        joints = [one.of for one in series if one.of not in MIDDLES]
+        if what == "paths" and joints:
+            parts.append(", ".join(dict.fromkeys(name.replace("_", " ") for name in joints)))
+        if what == "paths" and len(self._cuts()):
+            parts.append("paths of several scenes over a picture of one")
         if what == "speeds":
             window = self.measure.window
             parts.append(f"from places within {window:g} s" if window else "from neighbouring frames")

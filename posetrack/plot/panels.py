@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posetrack.plot.series import MIDDLES, Series, side_of
+from posetrack.plot.series import MIDDLE, MIDDLES, Series, side_of
 from posetrack.plot.style import DASHES, GREY, INK, SIDE_INK, strokes, track_ink, write_frame
 
 if TYPE_CHECKING:
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_panels"]
+
+_DEGREES = (5, 10, 15, 30, 45, 60, 90)
+"""Steps between ticks that people think angles in."""
+_STEPS = (1, 2, 2.5, 5, 10)
+_WIDTHS = {"left": 1.2, "right": 1.7, "middle": 1.3}
+"""Left is drawn over right: where both are the same, right still shows on both sides of it."""
 
 Kind = tuple[str, str]
 """What a panel shows, without its side: (knee, angle), (wrist, x)."""
@@ -32,6 +38,11 @@ def draw_panels(
     """
     from matplotlib.figure import Figure
 
+    if not series:
+        figure = Figure(figsize=(7.0, 2.4), layout="constrained")
+        figure.text(0.5, 0.5, "nobody is seen", ha="center", va="center", color=GREY)
+        write_frame(figure, title, notes, [])
+        return figure
     kinds = list(dict.fromkeys(_kind(one) for one in series))
     across = len(people) >= len(kinds)
     rows, columns = (len(people), len(kinds)) if across else (len(kinds), len(people))
@@ -53,7 +64,7 @@ def draw_panels(
 
 def _kind(one: Series) -> Kind:
     of = side_of(one.of)[1]
-    return ("middle" if of in MIDDLES else of), one.quantity
+    return (MIDDLE if of in MIDDLES else of), one.quantity
 
 
 def _unit(series: Sequence[Series], kind: Kind) -> str:
@@ -64,10 +75,10 @@ def _draw(axes: Axes, series: Sequence[Series], cuts: NDArray[np.float64]) -> No
     """One panel: right under left."""
     for one in sorted(series, key=lambda one: side_of(one.of)[0] == "left"):
         side = side_of(one.of)[0]
-        colour = track_ink(one.id) if _kind(one)[0] == "middle" else SIDE_INK[side]
+        colour = track_ink(one.id) if _kind(one)[0] == MIDDLE else SIDE_INK[side]
         turns = np.abs(np.diff(one.values, prepend=one.values[:1])) > 180 if one.quantity == "angle" else None
         drawn = strokes(np.column_stack([one.times, one.values]), one, turns)
-        axes.plot(*drawn.solid.T, color=colour, gid=f"id{one.id}-{one.of}-{one.quantity}")
+        axes.plot(*drawn.solid.T, color=colour, linewidth=_WIDTHS[side], gid=f"id{one.id}-{one.of}-{one.quantity}")
         axes.plot(*drawn.dashed.T, color=colour, linestyle=DASHES, linewidth=1.1)
         axes.plot(*drawn.dots.T, color=colour, linestyle="none", marker=".", markersize=4)
     for time in cuts:
@@ -78,7 +89,7 @@ def _draw(axes: Axes, series: Sequence[Series], cuts: NDArray[np.float64]) -> No
 
 def _share_scale(panels: Sequence[Axes], kind: Kind) -> None:
     """The same limits for everybody's panel of a kind; y points down, as in the picture."""
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, MultipleLocator
 
     values = np.concatenate([np.asarray(line.get_ydata()) for axes in panels for line in axes.lines if line.get_gid()])
     values = values[np.isfinite(values)]
@@ -88,10 +99,10 @@ def _share_scale(panels: Sequence[Axes], kind: Kind) -> None:
     low, high = (0.0 if kind[1] == "speed" else low - slack), high + slack
     if kind[1] == "angle" and kind[0] != "trunk":
         low, high = max(low, 0.0), min(high, 182.0)
+    degrees = next((step for step in _DEGREES if high - low <= 4 * step), 90)
     for axes in panels:
         axes.set_ylim((high, low) if kind[1] == "y" else (low, high))
-        steps = [1, 1.5, 3, 4.5, 6, 9, 10] if kind[1] == "angle" else [1, 2, 2.5, 5, 10]
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=steps))
+        axes.yaxis.set_major_locator(MultipleLocator(degrees) if kind[1] == "angle" else MaxNLocator(4, steps=_STEPS))
 
 
 def _write_heads(
@@ -102,7 +113,8 @@ def _write_heads(
         axes = grid[n, 0] if across else grid[0, n]
         axes.set_title(label, loc="left", color=track_ink(track), fontweight="bold")
     for k, (kind, unit) in enumerate(zip(kinds, units, strict=True)):
-        words = kind[0].replace("_", " ") + ("" if kind[1] == "angle" else f" {kind[1]}")
+        words = "body" if kind[0] == MIDDLE else kind[0].replace("_", " ")
+        words += "" if kind[1] == "angle" else f" {kind[1]}"
         unit = "degrees" if unit == "deg" else unit
         if across and len(people) > 1:
             grid[0, k].set_title(f"{words}, {unit}", loc="center" if k == 0 else "left", color=INK)

@@ -26,6 +26,8 @@ FAR, FARTHER = 0.3, 0.3
 """Distance from which on a pose is unexpected, and more for a second unseen."""
 AT_EDGE = 0.5
 """What a jump counts at the edge of the picture, where people are guessed from a part."""
+CHAOS = 256
+"""Doubts of one kind in a window that are looked at."""
 NOTABLE = 0.08
 """Distance under which nobody is compared with others."""
 LOOK_STEP = 8
@@ -67,11 +69,20 @@ def _exchanges(expected: Expected, looks: Looks, rows: Numbers, people: Numbers,
     usual = USUAL * 2 + UNSEEN * (_unseen(expected, r, p) + _unseen(expected, r, q))
     crossed = expected.distances(r, p, q) + expected.distances(r, q, p)
     score = 1 - (crossed + usual) / (place[r, p] + place[r, q] + usual)
-    for n in np.flatnonzero(score > 0):
+    best = np.zeros(window.here.shape)
+    for people_of_pair in (p, q):
+        np.maximum.at(best, (r, people_of_pair), score)
+    for n in _likeliest(np.where((score == best[r, p]) & (score == best[r, q]), score, 0)):
         pair = np.array([p[n], q[n]])
         same = looks.same(r[n], pair, pair)
         evidence = (same[0, 1] + same[1, 0] - same[0, 0] - same[1, 1]) / 2
         yield Doubt(int(r[n]), (int(p[n]), int(q[n])), "exchange", _weighed(score[n], evidence))
+
+
+def _likeliest(scores: Doubles) -> Numbers:
+    """Which scores are above 0: of so many that all is chaos only the highest."""
+    chosen = np.flatnonzero(scores > 0)
+    return chosen[np.argsort(-scores[chosen], kind="stable")[:CHAOS]]
 
 
 def _near_pairs(expected: Expected, rows: Numbers, people: Numbers, own: Doubles, place: Doubles) -> Numbers:
@@ -97,7 +108,7 @@ def _jumps(expected: Expected, looks: Looks, rows: Numbers, people: Numbers, own
     usual = USUAL + UNSEEN * unseen
     score = 1 - (FAR + FARTHER * unseen + usual) / (far + usual)
     score *= np.where(expected.at_edge(r, p) | expected.at_edge(expected.since[r, p], p), AT_EDGE, 1)
-    for n in np.flatnonzero(score > 0):
+    for n in _likeliest(score):
         one = np.array([p[n]])
         gone = _gone(expected, r[n], LINKED)
         found = expected.distances(np.full(len(gone), r[n]), gone, np.full(len(gone), p[n]))

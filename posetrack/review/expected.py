@@ -40,19 +40,16 @@ class Expected:
         self._xy = np.nan_to_num(window.keypoints[..., :2].astype(np.float64))
         known = np.isfinite(window.keypoints[..., 0])
         self._weight = np.where(known, np.clip(window.keypoints[..., 2], 0, 1) + UNSURE, 0).astype(np.float64)
-        self._last = self._last_seen()
-        self.since = np.concatenate([np.full((1, len(window.ids)), -1), self._last[:-1]])
+        rows = np.arange(len(window.frames))[:, None]
+        self._last = np.maximum.accumulate(np.where(window.here, rows, -1), axis=0)
+        self._begin = np.searchsorted(window.scenes, window.scenes)
+        since = np.concatenate([np.full((1, len(window.ids)), -1), self._last[:-1]])
+        self.since = np.where(since >= self._begin[:, None], since, -1)
         self._sizes = self._mean_sizes()
         boxes = window.boxes.astype(np.float64)
         self._corners = np.stack([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], axis=2)
-        self.centres = self._weighted(self._xy, self._weight)
-
-    def _last_seen(self) -> Numbers:
-        """The row (F, P) where each was seen last, in that row or before; -1 where not in this scene."""
-        rows = np.arange(len(self.window.frames))[:, None]
-        last = np.maximum.accumulate(np.where(self.window.here, rows, -1), axis=0)
-        begin = np.searchsorted(self.window.scenes, self.window.scenes)
-        return np.asarray(np.where(last >= begin[:, None], last, -1), np.int64)
+        jointless = ~known.any(axis=-1, keepdims=True)
+        self.centres = np.where(jointless, self._corners.mean(axis=2), self._weighted(self._xy, self._weight))
 
     def _mean_sizes(self) -> Doubles:
         """Sizes (F, P) in pixels: mean of the last frames that hold them."""
@@ -93,7 +90,7 @@ class Expected:
         for back in (1, SPEED_OVER):
             place = rows - back
             found = np.where(place >= 0, self._last[place, people], -1)
-            before = np.where((found >= rows - SPEED_WITHIN) & (found >= 0), found, before)
+            before = np.where(found >= np.maximum(rows - SPEED_WITHIN, self._begin[rows]), found, before)
         before = np.where(before >= 0, before, rows)
         weight = self._weight[rows, people] * self._weight[before, people]
         moved = self._weighted(self._xy[rows, people] - self._xy[before, people], weight)
@@ -115,8 +112,10 @@ class Expected:
         carried, sizes = self.carried(rows, people)
         since = self.since[rows, people]
         weight = self._weight[since, people] * self._weight[rows, others]
-        weight = np.where(weight.any(axis=-1, keepdims=True), weight, 1)
         gap = self._xy[rows, others] - self._xy[since, people]
+        strangers = ~weight.any(axis=-1)  # they have no joint in common
+        gap[strangers] = (self.centres[rows, others] - self.centres[since, people])[strangers, None]
+        weight[strangers] = 1
         ways = (np.zeros_like(carried), carried) if shift is None else (shift,)
         total = weight.sum(axis=-1)
         far = [(weight * np.linalg.norm(gap - way[:, None], axis=-1)).sum(axis=-1) / total for way in ways]

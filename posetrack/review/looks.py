@@ -53,6 +53,8 @@ class Looks:
 
     def same(self, row: int, people: Numbers, others: Numbers) -> Doubles:
         """Log odds (N, M) that `people` before `row` are `others` from it on, as far as looks tell; 0: nothing."""
+        if not self.any:
+            return np.zeros((len(people), len(others)))
         was, known = self.before(np.full(len(people), row), people)
         now, found = self.after(np.full(len(others), row), others)
         odds = np.zeros((len(people), len(others)))

@@ -138,6 +138,11 @@ def _mpeg4(data: bytes, extradata: bytes) -> str | None:
     return OPEN if 0 <= at < len(data) - 4 and data[at + 4] >> 6 == 0 else None
 
 
+def _ffv1(data: bytes, extradata: bytes) -> str | None:
+    """RFC 9043, 3.8.1 and 4.4: the first symbol, coded with even chances, is 1 in a key frame."""
+    return CLOSED if int.from_bytes(data[:2], "big") >= 0x7F80 else None
+
+
 def _intra(data: bytes, extradata: bytes) -> str | None:
     """Codecs that know no other pictures than whole ones."""
     return CLOSED
@@ -145,7 +150,7 @@ def _intra(data: bytes, extradata: bytes) -> str | None:
 
 KNOWN: dict[str, Callable[[bytes, bytes], str | None]] = {
     "h264": _h264, "hevc": _hevc, "vp8": _vp8, "vp9": _vp9, "av1": _av1, "mpeg1video": _mpeg2, "mpeg2video": _mpeg2,
-    "mpeg4": _mpeg4, "mjpeg": _intra, "prores": _intra, "dnxhd": _intra, "dvvideo": _intra, "jpeg2000": _intra,
-    "huffyuv": _intra, "ffvhuff": _intra, "utvideo": _intra, "rawvideo": _intra, "png": _intra,
+    "mpeg4": _mpeg4, "ffv1": _ffv1, "mjpeg": _intra, "prores": _intra, "dnxhd": _intra, "dvvideo": _intra,
+    "jpeg2000": _intra, "huffyuv": _intra, "ffvhuff": _intra, "utvideo": _intra, "rawvideo": _intra, "png": _intra,
 }  # fmt: skip
 """By FFmpeg's names of codecs; for all others nobody can say here where decoding can begin."""

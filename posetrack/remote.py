@@ -220,7 +220,8 @@ def _told(url: str, kind: type[PosetrackError], done: str) -> Iterator[None]:
         what, todo = problem.args
         raise kind(f"{url}: {what}; {todo}") from problem.__cause__
     except FileNotFoundError as error:
-        raise kind(f"{url}: there is no such file in the store; check the name") from error
+        what = "place" if done == "written" else "file"
+        raise kind(f"{url}: there is no such {what} in the store; check the name") from error
     except PermissionError as error:
         raise kind(f"{url}: cannot be {done}, the store denies it; check your credentials and its rights") from error
     except Exception as error:

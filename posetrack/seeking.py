@@ -11,11 +11,12 @@ raised. Whoever takes blocks in order and stops at the first that fails has only
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from av.error import FFmpegError
@@ -41,30 +42,34 @@ class Inexact(InputError):
     """A part of a video does not decode to what its table promises, so only a decode from the start can give it."""
 
 
-@dataclass(frozen=True)
-class Entry:
+NO_TIME = -(2**63)
+"""FFmpeg's AV_NOPTS_VALUE."""
+
+
+class Entry(NamedTuple):
     """A picture at which decoding can begin: all frames from number `first` on come right.
 
-    The picture itself is known by its time in `ticks`, its `size` in bytes and their `crc`; `dts` where there is one.
+    The picture itself is known by its time in `ticks`, its `size` in bytes and their `crc`; `dts` may be NO_TIME.
     """
 
     first: int
     ticks: int
-    dts: int | None
+    dts: int
     size: int
     crc: int
 
 
 @dataclass(frozen=True, eq=False)
 class FrameIndex:
-    """The frames of a video: `times` (N,) float64 seconds, `ticks` (N,) int64 as the container counts, `entries`.
+    """The frames of a video: `times` (N,) float64 seconds, `ticks` (N,) int64 as the container counts.
 
-    It is small and can be pickled. Pictures of a folder have no entries: each can be read alone.
+    `entries` (K, 5) int64, the fields of `Entry`, are where decoding can begin, in order; there are none where each
+    picture can be read alone. It is small and can be pickled.
     """
 
     times: NDArray[np.float64]
     ticks: NDArray[np.int64]
-    entries: tuple[Entry, ...]
+    entries: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.times)
@@ -72,9 +77,7 @@ class FrameIndex:
     @property
     def keys(self) -> NDArray[np.int64]:
         """Numbers of the frames from which decoding can begin, (K,) int64, ascending."""
-        if not self.entries:
-            return np.arange(len(self.times))
-        return np.array([entry.first for entry in self.entries], np.int64)
+        return self.entries[:, 0] if len(self.entries) else np.arange(len(self.times))
 
     def lead(self, number: int) -> int:
         """About how many frames have to be decoded before frame `number` is there."""
@@ -91,14 +94,24 @@ class FrameIndex:
 # -- making the table ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Packet:
-    """What is kept of a packet. `entry`: kind, size and crc of one at which decoding can begin."""
+class _Packets:
+    """What is kept of the packets of a video, in the order of the file."""
 
-    ticks: int
-    dts: int | None
-    entry: tuple[str, int, int] | None
-    shown: bool
+    def __init__(self) -> None:
+        self.ticks, self.dts = array("q"), array("q")
+        self.shown = bytearray()
+        self.entries: list[tuple[int, str, int, int]] = []
+        """Of those at which decoding can begin: number of the packet, kind, size and crc."""
+
+    def note(self, packet: Any, ticks: int, codec: str, extradata: bytes) -> None:
+        """Keep what is of use of the next one."""
+        if packet.is_keyframe:
+            data = bytes(packet)
+            if kind := entry_kind(codec, data, extradata):
+                self.entries.append((len(self.ticks), kind, len(data), zlib.crc32(data)))
+        self.ticks.append(ticks)
+        self.dts.append(NO_TIME if packet.dts is None else packet.dts)
+        self.shown.append(not (packet.is_discard or is_hidden(codec, memoryview(packet)[0])))
 
 
 def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
@@ -108,7 +121,7 @@ def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
     """
     if isinstance(source, PictureSource):
         count = source.info.frames_estimate or 0
-        return FrameIndex(np.arange(count) / PICTURES_PER_SECOND, np.arange(count), ())
+        return FrameIndex(np.arange(count) / PICTURES_PER_SECOND, np.arange(count), np.empty((0, 5), np.int64))
     codec = source.stream.codec_context.codec.canonical_name
     if codec not in KNOWN:
         return f"which {codec} pictures stand alone cannot be told"
@@ -116,81 +129,66 @@ def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
         return "it has B-frames, and AVI stores no presentation times"
     try:
         with open_container(source.info.path) as container:
-            packets = list(_packets(container.demux(picture_stream(source.info.path, container)), codec, source))
-        return _disorder(packets) or _table(source, packets)
+            stream = picture_stream(source.info.path, container)
+            packets = _read(container.demux(stream), codec, source)
     except FFmpegError as error:
         return f"it is damaged: reading stops early ({error.strerror})"
-    except _Unpromising as reason:
-        return str(reason)
+    return packets if isinstance(packets, str) else _table(source, packets)
 
 
-class _Unpromising(Exception):
-    """Why packets don't tell which frames there will be; it never leaves this room."""
-
-
-def _packets(demuxed: Iterator[Any], codec: str, source: MediaSource) -> Iterator[_Packet]:
-    """All packets of the pictures, in the order of the file."""
-    clock = source.clock
-    extradata = bytes(source.stream.codec_context.extradata or b"")
+def _read(demuxed: Iterator[Any], codec: str, source: MediaSource) -> _Packets | str:
+    packets, extradata = _Packets(), bytes(source.stream.codec_context.extradata or b"")
     for packet in demuxed:
+        ticks = source.clock.ticks(packet)
         if not packet.size and packet.dts is None:
             continue  # the end
-        ticks = clock.ticks(packet)
         if not packet.size:
-            raise _Unpromising("empty pictures stand in it for repeated ones")
+            return "empty pictures stand in it for repeated ones"
         if packet.is_corrupt:
-            raise _Unpromising("it is damaged")
+            return "it is damaged"
         if ticks is None:
-            raise _Unpromising("some of its pictures have no time")
-        entry = None
-        if packet.is_keyframe:
-            data = bytes(packet)
-            kind = entry_kind(codec, data, extradata)
-            entry = (kind, len(data), zlib.crc32(data)) if kind else None
-        hidden = packet.is_discard or is_hidden(codec, memoryview(packet)[0])
-        yield _Packet(ticks, packet.dts, entry, not hidden)
+            return "some of its pictures have no time"
+        packets.note(packet, ticks, codec, extradata)
+    return packets
 
 
-def _disorder(packets: list[_Packet]) -> str | None:
-    """Why the times of packets don't tell in what order they are shown; None where they do."""
-    ticks = np.array([packet.ticks for packet in packets if packet.shown], np.int64)
-    decoding = np.array([packet.dts for packet in packets if packet.dts is not None], np.int64)
-    order = np.argsort(ticks, kind="stable")
-    if len(ticks) == 0:
+def _table(source: MediaSource, packets: _Packets) -> FrameIndex | str:
+    """The table, unless the times of the packets don't tell in what order they are shown."""
+    all_ticks, dts = (np.frombuffer(column, np.int64) for column in (packets.ticks, packets.dts))
+    shown = all_ticks[np.frombuffer(packets.shown, np.bool_)]
+    if len(shown) == 0:
         return "no picture of it has a time"
-    if (np.diff(decoding) < 0).any() or np.abs(order - np.arange(len(order))).max() >= _REORDER:
+    order = np.argsort(shown, kind="stable")
+    moved = int(np.abs(order - np.arange(len(order))).max())
+    if moved > _REORDER or (np.diff(dts[dts != NO_TIME]) < 0).any():
         return "its times go back on the way, as where recordings were joined"
-    if (np.diff(ticks[order]) <= 0).any():
+    ticks = shown[order]
+    if (np.diff(ticks) <= 0).any():
         return "some of its pictures have the same time"
-    return None
-
-
-def _table(source: MediaSource, packets: list[_Packet]) -> FrameIndex | str:
-    ticks = np.sort(np.array([packet.ticks for packet in packets if packet.shown], np.int64))
-    entries = tuple(_entries(packets, ticks))
-    if not entries or entries[0].first != 0:
+    entries = _entries(packets, all_ticks, ticks)
+    if len(entries) == 0 or entries[0, 0] != 0:
         return "it begins in the middle of a group of pictures"
     if source.clock.ticks(source.first) != ticks[0]:
         return "its first picture is another than its times promise"
     if len(entries) == 1:
         return "its only key frame is the first"
     clock = Clock(source.container, source.stream, source.info.fps)
-    times = np.array([clock.tick(int(each), None)[0] for each in ticks], np.float64)
+    times = np.array([clock.tick(each, None)[0] for each in ticks.tolist()], np.float64)
     if source.promised_beyond(float(times[-1]) + clock.duration(None)):
         return "it is cut short"
     return FrameIndex(times, ticks, entries)
 
 
-def _entries(packets: list[_Packet], ticks: NDArray[np.int64]) -> Iterator[Entry]:
-    """Where decoding can begin, in order: nothing that is stored before the picture is shown after it."""
-    newest = None  # the last time among the packets before
-    for packet in packets:
-        if packet.entry:
-            kind, size, crc = packet.entry
-            first = int(ticks[0]) if newest is None else newest + 1
-            first = first if kind == CLOSED else max(first, packet.ticks)
-            yield Entry(int(np.searchsorted(ticks, first)), packet.ticks, packet.dts, size, crc)
-        newest = packet.ticks if newest is None else max(newest, packet.ticks)
+def _entries(packets: _Packets, all_ticks: NDArray[np.int64], ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where decoding can begin, (K, 5) in order: nothing that is stored before is shown from `first` on."""
+    newest = np.maximum.accumulate(all_ticks)
+    found = []
+    for at, kind, size, crc in packets.entries:
+        first = int(newest[at - 1]) + 1 if at else int(ticks[0])
+        first = first if kind == CLOSED else max(first, packets.ticks[at])
+        number = int(np.searchsorted(ticks, first))
+        found.append(Entry(number, packets.ticks[at], packets.dts[at], size, crc))
+    return np.array(found, np.int64).reshape(-1, 5)
 
 
 # -- reading by it ---------------------------------------------------------------------------------------------------
@@ -237,8 +235,8 @@ class _PartDecoder:
 
     def _sought(self, nearest: int, number: int) -> VideoFrame:
         """Frame `number` from the key frame `nearest`, or from the one before it where that fails."""
-        for entry in self._index.entries[nearest::-1][:2]:
-            self._begin(entry)
+        for row in self._index.entries[nearest::-1][:2].tolist():
+            self._begin(Entry(*row))
             try:
                 return self._read_to(number)
             except Inexact as error:
@@ -296,7 +294,7 @@ class _PartDecoder:
         """The packets from that of `entry` on, found by what is in it: an index may lead beside it."""
         container, stream = self._source.container, self._source.stream
         steps = [entry.ticks - round(seconds / (stream.time_base or 1)) for seconds in _STEPS_BACK]
-        marks = [entry.ticks, entry.ticks if entry.dts is None else entry.dts, *steps, int(self._index.ticks[0])]
+        marks = [entry.ticks, entry.ticks if entry.dts == NO_TIME else entry.dts, *steps, int(self._index.ticks[0])]
         for mark in dict.fromkeys(marks):
             with suppress(FFmpegError):
                 container.seek(mark, stream=stream)
@@ -318,6 +316,6 @@ class _PartDecoder:
 
 def _is_beyond(packet: Any, ticks: int | None, entry: Entry) -> bool:
     """Whether the packet of `entry` cannot come any more."""
-    if packet.dts is not None and entry.dts is not None and packet.dts > entry.dts:
+    if packet.dts is not None and entry.dts != NO_TIME and packet.dts > entry.dts:
         return True
     return bool(packet.is_keyframe and ticks is not None and ticks > entry.ticks)

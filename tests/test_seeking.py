@@ -101,6 +101,7 @@ SOUGHT: dict[str, tuple[str, dict[str, Any]]] = {
         "mpeg2video", {"options": {"g": "12", "bf": "2", "flags": "+cgop", "sc_threshold": "1000000000"}, "base": AVI},
     ),
     "mpeg1.mpg": ("mpeg1video", {"options": {"g": "12", "bf": "2"}, "base": AVI}),
+    "ffv1.mkv": ("ffv1", {"options": {"g": "15"}}),
     "motion jpeg.avi": ("mjpeg", {"pix_fmt": "yuvj420p", "base": AVI}),
     "prores.mov": ("prores_ks", {"pix_fmt": "yuv422p10le"}),
     "dnxhr.mov": ("dnxhd", {"pix_fmt": "yuv422p", "options": {"profile": "dnxhr_lb"}, "size": (256, 128)}),
@@ -143,7 +144,7 @@ NOT_SOUGHT: dict[str, tuple[str, dict[str, Any], str]] = {
     "one group.mp4": ("libx264", {"options": {"g": "999"}}, "only key frame is the first"),
     "refreshed.mp4": ("libx264", {"options": {"x264-params": "intra-refresh=1:keyint=15"}}, "only key frame"),
     "no container.h264": ("libx264", {"options": {"g": "15"}}, "have no time"),
-    "ffv1.mkv": ("ffv1", {"options": {"g": "15"}}, "which ffv1 pictures stand alone"),
+    "windows media.asf": ("wmv2", {"base": AVI}, "which wmv2 pictures stand alone"),
     "animated.gif": ("gif", {"pix_fmt": "rgb8"}, "which gif pictures stand alone"),
 }  # fmt: skip
 
@@ -457,6 +458,8 @@ def unit(nal: bytes) -> bytes:
         ("mpeg2video", b"", b"\0\0\1\0\0\x08\0", None),
         ("mpeg4", b"", b"\0\0\1\xb6\x10", OPEN),
         ("mpeg4", b"", b"\0\0\1\xb6\x50", None),
+        ("ffv1", b"", b"\x7f\x80", CLOSED),
+        ("ffv1", b"", b"\x7f\x7f", None),
         ("mjpeg", b"", b"", CLOSED),
     ],
 )  # fmt: skip
@@ -465,7 +468,7 @@ def test_key_frames_are_known_by_their_bytes(codec: str, extradata: bytes, data:
 
 
 @given(
-    codec=st.sampled_from(["h264", "hevc", "vp8", "vp9", "av1", "mpeg2video", "mpeg4"]),
+    codec=st.sampled_from(["h264", "hevc", "vp8", "vp9", "av1", "mpeg2video", "mpeg4", "ffv1"]),
     extradata=st.sampled_from([b"", AVCC, b"\1" + bytes(22)]),
     data=st.binary(max_size=60),
 )

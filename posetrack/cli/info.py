@@ -61,7 +61,7 @@ def _blocks(file: str) -> str:
     index = build_index(file)
     if not isinstance(index, FrameIndex):
         return f"one decoder for all, because {index}"
-    return f"seeks exactly, {len(index.keys)} key frames" if index.entries else "seeks exactly, pictures stand alone"
+    return f"seeks exactly, {f'{len(index.keys)} key frames' if len(index.entries) else 'pictures stand alone'}"
 
 
 def _result(file: str) -> dict[str, Any]:

@@ -109,11 +109,14 @@ class Butterworth:
     def __call__(self, stretch: Stretch) -> Doubles:
         """The points (n, J, 2), smoothed."""
         step, places = _grid(stretch.times, stretch.step)
-        moments = np.arange(int(np.ceil(places[-1])) + 1)
-        even = PchipInterpolator(places, stretch.points, axis=0)(np.minimum(moments, places[-1]))
+        moments = np.arange(round(places[-1]) + 1)
+        even = PchipInterpolator(places, stretch.points, axis=0)(moments)
         sections = butter(self.order, min(self.cutoff, 0.49 / step), fs=1 / step, output="sos")
-        padding = 3 * (2 * len(sections) + 1 - min((sections[:, 2] == 0).sum(), (sections[:, 5] == 0).sum()))
-        smooth = sosfiltfilt(sections, even, axis=0, padlen=int(min(padding, len(moments) - 1)))  # scipy's, or all
+        beyond = 3 * (2 * len(sections) + 1 - min((sections[:, 2] == 0).sum(), (sections[:, 5] == 0).sum()))
+        beyond *= max(1, round(stretch.step / step))  # scipy's padding, as long on a finer grid
+        # scipy's odd extension, which it refuses to short stretches: lines go on as lines
+        longer = np.pad(even, ((beyond, beyond), (0, 0), (0, 0)), mode="reflect", reflect_type="odd")
+        smooth = sosfiltfilt(sections, longer, axis=0, padtype=None)[beyond:-beyond]
         return np.asarray(PchipInterpolator(moments, smooth, axis=0)(places))
 
 
@@ -126,7 +129,8 @@ def _grid(times: Doubles, step: float) -> tuple[float, Doubles]:
     even = float(times[-1] - times[0]) / max(counts[-1], 1)
     if (np.diff(counts) > 0).all() and np.abs(times - times[0] - even * counts).max() < 0.05 * even:
         return even, counts
-    return step / _FINER, (times - times[0]) / (step / _FINER)
+    fine = float(times[-1] - times[0]) / np.ceil(_FINER * (times[-1] - times[0]) / step)
+    return fine, (times - times[0]) / fine
 
 
 Filter = OneEuro | SavitzkyGolay | Butterworth

@@ -89,7 +89,7 @@ class Expected:
         before = np.full(len(rows), -1)
         for back in (1, SPEED_OVER):
             place = rows - back
-            found = np.where(place >= 0, self._last[place, people], -1)
+            found = np.where(place >= 0, self._last[np.maximum(place, 0), people], -1)
             before = np.where(found >= np.maximum(rows - SPEED_WITHIN, self._begin[rows]), found, before)
         before = np.where(before >= 0, before, rows)
         weight = self._weight[rows, people] * self._weight[before, people]

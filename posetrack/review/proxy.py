@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import platformdirs
@@ -82,6 +83,8 @@ class _Played:
 
     file: Path
     kind: str
+    begins: float = 0.0
+    """Seconds: what the browser's clock shows at time 0 of the tracks."""
 
 
 class Film:
@@ -101,7 +104,7 @@ class Film:
             with open_video(video) as reader:
                 kind = media_type(reader.info)
             if kind:
-                self._played = _Played(Path(video), kind)
+                self._played = _Played(Path(video), kind, _begins(video))
             else:
                 self.make_proxy()
 
@@ -111,9 +114,9 @@ class Film:
         return (self._played.file, self._played.kind) if self._played else None
 
     def record(self) -> dict[str, Any]:
-        """What the page is told: kind none, making (with share, 0 to 1) or ready, and a note."""
+        """What the page is told: kind none (with a note), making (share, 0 to 1) or ready (begins, seconds)."""
         if self._played:
-            return {"kind": "ready", "note": ""}
+            return {"kind": "ready", "begins": self._played.begins}
         if self._share is not None:
             return {"kind": "making", "share": round(self._share, 3)}
         return {"kind": "none", "note": self._note}
@@ -153,6 +156,12 @@ class Film:
                 writer.last_frame_ends = reader.end
         with suppress(FileNotFoundError):
             os.replace(mine, target)
+
+
+def _begins(video: str) -> float:
+    """When a file's container starts: posetrack counts from there, browsers from an earlier zero."""
+    with av.open(video) as container:
+        return max(0.0, (container.start_time or 0) / av.time_base)
 
 
 def _proxy_name(video: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ from posetrack.results.native import Header, write_tracks
 from posetrack.review.server import LoopbackServer
 from posetrack.skeleton import COCO17
 from posetrack.types import FrameResult, Person
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""A browser to test pages in, where there is one."""
+BROWSER_OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 FRAMES, FPS, SIZE = 75, 25, (320, 240)
 STANDING = np.array([

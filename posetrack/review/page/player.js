@@ -16,15 +16,18 @@ export class Player {
     this.playing = false;
     this.hasVideo = false;
     this.onframe = () => {};
-    this.wanted = null; // a time to seek to when the seek under way is over
+    this.goal = null; // the frame that the video is to show: { index, time, at, low, high, tries }
+    this.pictured = null; // the time of the picture on the screen, as the browser told it
     this.asked = 0;
     this.underway = false; // whether a seek or step has not come to the screen yet
     video.addEventListener("seeked", () => this.sought());
     for (const event of ["play", "pause", "ended"]) video.addEventListener(event, () => this.followVideo());
   }
 
-  useVideo(address) {
+  // `begins`: what the video's clock shows at time 0 of the tracks.
+  useVideo(address, begins) {
     this.pause();
+    this.begins = begins;
     this.hasVideo = true;
     this.video.src = address;
     this.video.playbackRate = this.rate;
@@ -41,23 +44,53 @@ export class Player {
   waitForPicture() {
     if (!this.video.requestVideoFrameCallback) return;
     this.video.requestVideoFrameCallback((_, picture) => {
-      this.showTime(picture.mediaTime);
+      this.pictured = picture.mediaTime - this.begins;
+      this.isFresh = !this.video.seeking;
+      this.showTime(this.pictured);
       this.waitForPicture();
     });
   }
 
-  // Browsers without that callback, and seeks that end on the picture already there.
+  jump() {
+    this.isPutOff = this.video.seeking;
+    if (this.isPutOff) return;
+    this.isFresh = false;
+    this.video.currentTime = this.goal.at;
+  }
+
   sought() {
-    if (this.wanted !== null) {
-      this.video.currentTime = this.wanted;
-      this.wanted = null;
+    if (this.isPutOff) this.jump();
+    else this.check(30);
+  }
+
+  // A seek is over; wait so many frames of the screen for its picture. Where pictures are unevenly apart the browser may
+  // show one beside the goal (it reckons with their mean duration), so look, and halve the interval until it is right.
+  check(patience) {
+    if (this.video.seeking || !this.goal) return;
+    const tells = Boolean(this.video.requestVideoFrameCallback);
+    if (tells && !this.isFresh && patience > 0) {
+      requestAnimationFrame(() => this.check(patience - 1));
       return;
     }
-    requestAnimationFrame(() => {
-      if (this.video.seeking) return;
+    const time = tells && this.pictured !== null ? this.pictured : this.video.currentTime - this.begins;
+    const piece = this.pieces.haveAt(time);
+    const shown = piece && piece.indices[Math.max(0, rowAtTime(piece, time))];
+    if (this.playing || shown === undefined || shown === this.goal.index || this.goal.tries >= 12) {
+      this.goal = null;
       this.underway = false;
-      this.showTime(this.video.currentTime);
-    });
+      this.showTime(time);
+    } else this.correct(shown < this.goal.index, Math.abs(this.goal.time - time));
+  }
+
+  correct(isEarly, distance) {
+    const { goal } = this;
+    goal.tries++;
+    if (isEarly) goal.low = goal.at; else goal.high = goal.at;
+    if (goal.low !== null && goal.high !== null && goal.low >= goal.high) goal.low = goal.high = null; // an old picture
+    const step = Math.max(Math.min(distance, 0.5) / 2, 0.004);
+    if (goal.low !== null && goal.high !== null) goal.at = (goal.low + goal.high) / 2;
+    else goal.at += isEarly ? step : -step;
+    this.jump();
   }
 
   followVideo() {
@@ -68,7 +101,7 @@ export class Player {
 
   followClock() {
     if (!this.playing) return;
-    this.showTime(this.video.currentTime);
+    this.showTime(this.video.currentTime - this.begins);
     requestAnimationFrame(() => this.followClock());
   }
 
@@ -122,8 +155,10 @@ export class Player {
     // a little after the picture's time: times are rounded on their way, and the picture before must not be meant
     const next = row + 1 < piece.frames ? piece.times[row + 1] : piece.until;
     const gap = Number.isFinite(next) ? next - piece.times[row] : 1 / (this.about.fps || 25);
-    const time = piece.times[row] + Math.min(gap, 0.02) / 4;
-    if (this.video.seeking) this.wanted = time; else this.video.currentTime = time;
+    const time = piece.times[row];
+    const at = this.begins + time + Math.min(gap, 0.02) / 4;
+    this.goal = { index: this.index, time, at, low: null, high: null, tries: 0 };
+    this.jump();
     this.pieces.prefetch(piece, row);
   }
 

@@ -228,7 +228,7 @@ function tellExport(job) {
 function takeVideo(video, before) {
   if (video.kind === "making") notice(`Preparing the video for the browser: ${Math.floor(100 * video.share)} %`);
   else notice(video.note ?? "");
-  if (video.kind === "ready" && before?.kind !== "ready") player.useVideo("video");
+  if (video.kind === "ready" && before?.kind !== "ready") player.useVideo("video", video.begins);
   redraw();
 }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posetrack.clean.fill import fill
+from posetrack.clean.fill import fill, gaps
 from posetrack.clean.filters import FILTERS, Filter
 from posetrack.clean.select import keep, keep_ids, max_people, min_frames, region
 from posetrack.clean.smooth import smooth
@@ -59,7 +58,8 @@ def filling(frames: int) -> Operation:
 
     def function(tracks: Trajectories) -> tuple[Trajectories, str]:
         filled = fill(tracks, frames)
-        return filled, f"{_poses(filled) - _poses(tracks)} poses filled in"
+        count = sum(len(gaps(tracks, person, frames)) for person in tracks.people)
+        return filled, f"{count} gaps filled with {_poses(filled) - _poses(tracks)} poses"
 
     return Operation("fill", {"frames": frames}, function)
 
@@ -91,11 +91,13 @@ def restricting(x: float, y: float, width: float, height: float) -> Operation:
 
 
 def stitching(seconds: float) -> Operation:
-    """`posetrack.clean.stitch.stitch`: tracks of one person joined across absences of up to so many seconds."""
+    """`posetrack.clean.stitch.stitch` across absences of up to so many seconds."""
+    from posetrack.clean.stitch import stitch  # looks want OpenCV, which nothing else here does
 
     def function(tracks: Trajectories) -> tuple[Trajectories, str]:
-        stitched, joined = importlib.import_module("posetrack.clean.stitch").stitch(tracks, seconds)
-        return stitched, f"{len(joined)} joins"
+        stitched, joined = stitch(tracks, seconds)
+        said = ", ".join(f"{join.joined} is {join.kept} after {join.gap:.3g} s" for join in joined)
+        return stitched, f"{len(joined)} joins{': ' if said else ''}{said}"
 
     return Operation("stitch", {"seconds": seconds}, function)
 

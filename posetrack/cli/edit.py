@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from posetrack.cli.progress import frame_progress
+
 __all__ = ["edit"]
 
 
@@ -15,7 +17,7 @@ __all__ = ["edit"]
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT",
               help="The result file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a result that exists.")
-@click.option("-q", "--quiet", is_flag=True, help="No summary, only errors and warnings.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary, only errors and warnings.")
 def edit(tracks: Path, edits: Path, output: Path, overwrite: bool, quiet: bool) -> None:
     """Make the corrections of EDITS on TRACKS into a new result file.
 
@@ -24,7 +26,8 @@ def edit(tracks: Path, edits: Path, output: Path, overwrite: bool, quiet: bool) 
     """
     from posetrack.review.replay import edit_tracks
 
-    made = edit_tracks(tracks, edits, output, overwrite=overwrite)
+    with frame_progress(tracks.name, quiet) as watch:
+        made = edit_tracks(tracks, edits, output, overwrite=overwrite, watch=watch)
     if made.cut:
         click.echo(f"warning: {edits}: its last line was cut off and is left out", err=True)
     if not quiet:

@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 
 from posetrack.review.doubts import Doubt, Kind, births, changed_looks, misplaced
+from posetrack.review.edits import Relabelling
 from posetrack.review.expected import Expected
 from posetrack.review.looks import Looks
 from posetrack.review.presence import Numbers
 from posetrack.review.windows import Rows, Window, frame_rows, window_of
 
-__all__ = ["Kind", "Suspect", "SuspectFinder"]
+__all__ = ["Kind", "Suspect", "SuspectFinder", "settled"]
 
 BEHIND, AT_ONCE, AHEAD = 80, 256, 32
 """Frames that are looked at at once, and those before and after them that are seen then."""
@@ -58,6 +59,24 @@ class Suspect:
     def record(self) -> dict[str, Any]:
         """The same as JSON values."""
         return {**asdict(self), "ids": list(self.ids)}
+
+
+def settled(suspect: Suspect, state: Relabelling) -> bool:
+    """Whether the edits in force have changed what was suspect.
+
+    Who goes on elsewhere has another id from there on than before; who is born has the id of who vanished; a short id
+    is part of a longer one; or they are deleted.
+    """
+    one, *others = suspect.ids
+    now = state.shown(one, suspect.frame)
+    if now is None:
+        return True
+    if suspect.kind == "short":
+        return len(state.spans(now)) > 1
+    before = others[0] if suspect.kind == "birth" else one
+    last = state.presence.before_frame(before, suspect.frame)
+    was = None if last is None else state.shown(before, last)
+    return was is None or (was == now) == (suspect.kind == "birth")
 
 
 @dataclass

@@ -236,6 +236,30 @@ def test_damaged_tracks_name_the_line(tmp_path):
     assert "line 7, people" in edit(tracks, edits_path(tracks), "-o", tmp_path / "out.json", code=1)[1]
 
 
+def test_tracks_without_a_score_are_one_line(tmp_path):
+    tracks = write(tmp_path, made_frames(5))
+    tracks.write_bytes(tracks.read_bytes().replace(b'"score":', b'"sc":'))
+    edits_path(tracks).write_bytes(head(tracks))
+    _, err = edit(tracks, edits_path(tracks), "-o", tmp_path / "out.json", code=1)
+    assert "somebody has no 'score'" in err
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["clip.edits.jsonl", "clip.tracks.json"]
+
+
+def test_whoever_watches_hears_of_every_frame(tmp_path):
+    tracks = write(tmp_path, made_frames(12))
+    totals, frames = [], []
+    edit_tracks(
+        tracks,
+        correct(tracks, Delete(1)).path,
+        tmp_path / "out.json",
+        watch=lambda total: totals.append(total) or frames.append,
+    )
+    assert totals == [12]
+    assert [[one.id for one in frame.people] for frame in frames] == [
+        [one.id for one in frame.people] for frame in read_tracks(tmp_path / "out.json")
+    ]
+
+
 def test_merged_people_are_one_track(tmp_path):
     rng = np.random.default_rng(0)
     frames = [FrameResult(i, i / 25, (person(1 if i < 3 else 2, rng),)) for i in range(6)]

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posetrack.appearance import LOOK_SIZE
-from posetrack.review.suspects import AHEAD, AT_ONCE, BEHIND, MOST, SuspectFinder
+from posetrack.review.edits import Relabelling
+from posetrack.review.presence import PresenceBuilder
+from posetrack.review.suspects import AHEAD, AT_ONCE, BEHIND, MOST, SuspectFinder, settled
+from posetrack.review.verbs import Delete, Merge, Name, Split, Swap
 
 STANDING = np.random.default_rng(3).uniform((-20, -60), (20, 60), (17, 2))
 JUMPSUITS = np.random.default_rng(4).integers(0, 40, (4, LOOK_SIZE))
@@ -221,3 +224,35 @@ def test_of_chaos_the_likeliest_are_kept():
 def test_a_suspect_as_json():
     found = suspects(renamed(walk(100), 50, {1: 3, 3: 1}))[0]
     assert found.record() == {"frame": 50, "ids": [1, 3], "kind": "exchange", "score": found.score}
+
+
+def state_of(frames):
+    builder = PresenceBuilder()
+    for frame in frames:
+        builder.add(frame["index"], [one["id"] for one in frame["people"]])
+    return Relabelling.start(builder.done())
+
+
+STRANGER = ({**f, "people": [*f["people"], *[somebody(7, 900, 900)] * (50 <= f["index"] < 53)]} for f in walk(99))
+
+
+@pytest.mark.parametrize(
+    ("frames", "kind", "helps", "does_not"),
+    [
+        (renamed(walk(99), 50, {1: 3, 3: 1}), "exchange", Swap((1, 3), 50), Swap((1, 2), 20)),
+        (renamed(walk(99), 50, {1: 3, 3: 1}), "exchange", Split(1, 50), Swap((1, 3), 20)),
+        (renamed(walk(99), 50, {1: 3, 3: 1}), "exchange", Delete(1), Delete(2)),
+        (renamed(walk(99), 50, {1: None, 3: 1}), "jump", Split(1, 50), Delete(3)),
+        (renamed(walk(99), 50, {2: 9}), "birth", Merge(9, 2), Split(9, 70)),
+        (renamed(walk(99), 50, {2: 9}), "birth", Merge(2, 9), Name(9, "Anna")),
+        (renamed(walk(99), 50, {2: 9}), "birth", Delete(2), Delete(1)),
+        (STRANGER, "short", Delete(7), Name(7, "Anna")),
+    ],
+)
+def test_what_was_corrected_is_settled(frames, kind, helps, does_not):
+    frames = list(frames)
+    found, state = suspects(frames)[0], state_of(frames)
+    assert found.kind == kind
+    assert not settled(found, state)
+    assert not settled(found, state.apply(does_not))
+    assert settled(found, state.apply(helps))

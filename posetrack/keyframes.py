@@ -8,6 +8,7 @@ that holds for what is shown from it on, but not for the pictures shown before i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 __all__ = ["CLOSED", "KNOWN", "OPEN", "entry_kind", "is_hidden"]
 
@@ -22,9 +23,9 @@ def entry_kind(codec: str, data: bytes, extradata: bytes) -> str | None:
     return KNOWN[codec](data, extradata)
 
 
-def is_hidden(codec: str, first_byte: int) -> bool:
-    """Whether a packet that begins so is a picture that is only referred to (RFC 6386, 9.1: show_frame is 0)."""
-    return codec == "vp8" and not first_byte >> 4 & 1
+def is_hidden(codec: str, packet: Any) -> bool:
+    """Whether a packet's picture is never shown, only referred to (RFC 6386, 9.1: show_frame is 0)."""
+    return codec == "vp8" and not memoryview(packet)[0] >> 4 & 1
 
 
 def _h264(data: bytes, extradata: bytes) -> str | None:

@@ -58,7 +58,7 @@ class RemoteFile:
     """
 
     def __init__(self, url: str) -> None:
-        self.name = url
+        self.name, self._broken = url, False
         with _told(url, InputError, "read"):
             system, path = _system(url)
             self._file: IO[bytes] = system.open(path, "rb", block_size=_BLOCK)
@@ -70,9 +70,14 @@ class RemoteFile:
             self._file.seek(0)
 
     def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, or what is left."""
+        """The next `size` bytes, or what is left; nothing more once it broke off, which FFmpeg would ask for again."""
+        if self._broken:
+            return b""
+        self._broken = True
         with _told(self.name, InputError, "read"):
-            return self._file.read(size)
+            data = self._file.read(size)
+        self._broken = False
+        return data
 
     def seek(self, place: int, whence: int = 0) -> int:
         """Go to a place; gives it, in bytes from the begin."""

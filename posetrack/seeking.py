@@ -111,7 +111,7 @@ class _Packets:
                 self.entries.append((len(self.ticks), kind, len(data), zlib.crc32(data)))
         self.ticks.append(ticks)
         self.dts.append(NO_TIME if packet.dts is None else packet.dts)
-        self.shown.append(not (packet.is_discard or is_hidden(codec, memoryview(packet)[0])))
+        self.shown.append(not (packet.is_discard or is_hidden(codec, packet)))
 
 
 def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:

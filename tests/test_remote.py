@@ -14,13 +14,13 @@ import cv2
 import fsspec
 import numpy as np
 import pytest
-from clips import make_clip, number, picture
+from clips import make_clip, number, picture, tone
 from fsspec.implementations.memory import MemoryFileSystem
 from running import run
 
 from posetrack.errors import InputError, OutputError
 from posetrack.remote import RemoteFile, Shelf, is_remote, local_name
-from posetrack.video import BlockReader, FrameIndex, build_index, expand_inputs, open_video
+from posetrack.video import BlockReader, FrameIndex, VideoWriter, build_index, expand_inputs, open_video
 
 
 class TroubledStore(MemoryFileSystem):
@@ -29,7 +29,7 @@ class TroubledStore(MemoryFileSystem):
     protocol = "troubled"
     store: dict[str, Any] = {}  # noqa: RUF012 (as fsspec has it)
     pseudo_dirs = [""]  # noqa: RUF012
-    read = 0
+    read, breaks_at = 0, 40_000
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -52,7 +52,7 @@ class _TroubledFile(io.BytesIO):
         self._path = path
 
     def read(self, size: int | None = -1) -> bytes:
-        if "broken" in self._path and self.tell() > 40_000:
+        if "broken" in self._path and TroubledStore.read > TroubledStore.breaks_at:
             raise RuntimeError("the connection\nis lost")
         data = super().read(size)
         TroubledStore.read += len(data)
@@ -70,6 +70,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("POSETRACK_HOME", str(tmp_path / "home"))
     memory, troubled = fsspec.filesystem("memory"), fsspec.filesystem("troubled")
     yield memory
+    TroubledStore.read = 0
     for system in (memory, troubled):
         system.store.clear()
         system.pseudo_dirs[:] = [""]
@@ -206,6 +207,17 @@ def test_local_videos_import_no_fsspec(clip: Path) -> None:
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
+def test_the_drawn_video_of_one_in_a_store_keeps_its_sound(store: Any, tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "in.mp4", 25, sound=tone(1, 0.5), options={"bf": "0"})
+    store.pipe("/in.mp4", path.read_bytes())
+    with open_video("memory://in.mp4") as video, VideoWriter.like(video.info, tmp_path / "out.mp4") as writer:
+        for frame in video:
+            writer.write(frame.image, frame.time)
+    assert writer.warnings == []
+    with open_video(tmp_path / "out.mp4") as copy:
+        assert copy.info.audio_codec == "aac"
+
+
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +294,23 @@ def test_a_result_that_could_not_be_put_is_put_by_the_next_run(
     monkeypatch.setattr(TroubledStore, "_open", MemoryFileSystem._open)
     run(*words, "--resume")
     assert Shelf("troubled://full").names() == {"clip.tracks.json"}
+
+
+def test_a_run_that_broke_off_goes_on_from_its_journal(
+    store: Any, people: Path, long: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fsspec.filesystem("troubled").pipe("/broken.mp4", long)
+    monkeypatch.setattr(TroubledStore, "breaks_at", len(long) * 2 // 3)
+    words = ("troubled://broken.mp4", "--poses", people / "clip.tracks.json", "-o", "memory://out")
+    _, errors = run(*words, code=1)
+    assert "the connection is lost" in errors
+    (journal,) = (tmp_path / "home").rglob("*.part")
+    assert journal.read_bytes().count(b'{"index":') >= 48
+    assert not store.exists("/out/broken.tracks.json")
+    monkeypatch.setattr(TroubledStore, "breaks_at", 99 * len(long))
+    run(*words, "--resume")
+    run(*words[:3], "-o", tmp_path / "plain")
+    assert store.cat("/out/broken.tracks.json") == (tmp_path / "plain/broken.tracks.json").read_bytes()
 
 
 def test_a_folder_in_a_store_gets_its_index(store: Any, clip: Path) -> None:

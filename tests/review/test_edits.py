@@ -144,7 +144,7 @@ def test_an_edit_is_the_same_after_a_line_of_json(edit):
         (APART, Swap((2, 1), 3), "1 ends before frame 3 and 2 begins after: merge them instead"),
         (TWO, Merge(1, 1), "1 cannot be merged with itself"),
         (TWO, Merge(3, 1), "there is no id 3"),
-        (TWO, Merge(1, 2), "1 and 2 are both in frame 1: one person is not in two places"),
+        (TWO, Merge(1, 2), "1 and 2 are both in frame 1: one person is not in two places; delete one there first"),
         (TWO, Split(2, 1), "2 is not there before frame 1: there is nothing to split"),
         (TWO, Split(1, 4), "1 is not there from frame 4: there is nothing to split"),
         (TWO, Delete(9), "there is no id 9"),

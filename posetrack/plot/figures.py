@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from posetrack.errors import OutputError
+from posetrack.errors import FormatError, InputError, OutputError
 from posetrack.plot.background import Background, find_video, picture_size, read_background
 from posetrack.plot.panels import draw_panels
 from posetrack.plot.paths import draw_paths
@@ -148,14 +148,20 @@ class _Page:
         return draw_paths(series, size, scale, picture, _TITLES["paths"], self._notes("paths", series, limited)), said
 
     def _background(self, video: str | None) -> tuple[Image | None, list[str]]:
+        """What is behind the paths; a video that was only found, not named, may turn out to be none."""
         if self.settings.background == "none":
             return None, []
-        video = video or find_video(self.path, self.tracks)
-        if video is None:
+        found = video or find_video(self.path, self.tracks)
+        if found is None:
             name = self.tracks.header.video.get("path") or "the video"
             return None, [f"{name} is not beside {self.path}: paths are on a plain canvas; name the video to see it"]
         rows = np.flatnonzero(within(self.tracks.times, self.choice))
-        return read_background(video, self.tracks, rows, self.settings.background, str(self.path)), []
+        try:
+            return read_background(found, self.tracks, rows, self.settings.background, str(self.path)), []
+        except (FormatError, InputError) as error:
+            if video:
+                raise
+            return None, [f"{error}; paths are on a plain canvas"]
 
     def _panels(self, what: str, series: Sequence[Series]) -> tuple[Figure, list[str]]:
         series, limited = self._limited(series, self.settings.max_people)

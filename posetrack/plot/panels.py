@@ -19,8 +19,9 @@ __all__ = ["draw_panels"]
 
 _DEGREES = (5, 10, 15, 30, 45, 60, 90)
 """Steps between ticks that people think angles in."""
+_MINUTES = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _STEPS = (1, 2, 2.5, 5, 10)
-_WIDTHS = {"left": 1.2, "right": 1.7, "middle": 1.3}
+_WIDTHS = {"left": 1.2, "right": 1.55, "middle": 1.3}
 """Left is drawn over right: where both are the same, right still shows on both sides of it."""
 
 Kind = tuple[str, str]
@@ -77,8 +78,11 @@ def _draw(axes: Axes, series: Sequence[Series], cuts: NDArray[np.float64]) -> No
         side = side_of(one.of)[0]
         colour = track_ink(one.id) if _kind(one)[0] == MIDDLE else SIDE_INK[side]
         turns = np.abs(np.diff(one.values, prepend=one.values[:1])) > 180 if one.quantity == "angle" else None
+        fine = float(np.clip(2500 / max(1, len(one.times)), 0.35, 1))
         drawn = strokes(np.column_stack([one.times, one.values]), one, turns)
-        axes.plot(*drawn.solid.T, color=colour, linewidth=_WIDTHS[side], gid=f"id{one.id}-{one.of}-{one.quantity}")
+        axes.plot(
+            *drawn.solid.T, color=colour, linewidth=_WIDTHS[side] * fine, gid=f"id{one.id}-{one.of}-{one.quantity}"
+        )
         axes.plot(*drawn.dashed.T, color=colour, linestyle=DASHES, linewidth=1.1)
         axes.plot(*drawn.dots.T, color=colour, linestyle="none", marker=".", markersize=4)
     for time in cuts:
@@ -123,15 +127,17 @@ def _write_heads(
 
 
 def _label_time(bottom: Sequence[Axes], series: Sequence[Series]) -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     times = np.concatenate([one.times for one in series])
     low, high = (float(times.min()), float(times.max())) if len(times) else (0.0, 1.0)
     slack = max(0.01 * (high - low), 0.02)
+    step = next((step for step in _MINUTES if high - low <= 6 * step), 7200)
     for axes in bottom:
         axes.set_xlim(low - slack, high + slack)
         axes.set_xlabel("time, s" if high < 180 else "time, min:s")
         if high >= 180:
+            axes.xaxis.set_major_locator(MultipleLocator(step))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{int(t // 60)}:{t % 60:02.0f}"))
 
 

@@ -82,6 +82,12 @@ def test_videos_that_do_not_fit(tracks, tmp_path):
     found = read_trajectories(tracks)
     with pytest.raises(FormatError, match=r"made of a video of 320x240 pixels, .* has 64x48"):
         read_background(str(small), found, np.arange(3), "auto", "tracks")
+    for content in (b"", b"no video at all" * 99, small.read_bytes()):
+        (tmp_path / "clip.mp4").write_bytes(content)
+        target = tmp_path / f"{len(content)}.png"
+        assert "; paths are on a plain canvas" in plot_tracks(tracks, {"paths": target}).notes[0]
+        with pytest.raises((InputError, FormatError)):
+            plot_tracks(tracks, {"paths": tmp_path / "a.png"}, str(tmp_path / "clip.mp4"))
     with pytest.raises(InputError, match="no such file"):
         plot_tracks(tracks, {"paths": tmp_path / "a.png"}, str(tmp_path / "none.mp4"))
     assert not (tmp_path / "a.png").exists()

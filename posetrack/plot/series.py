@@ -76,7 +76,7 @@ class Series:
 
     `of` is a joint, an angle (left_knee, trunk) or the body's middle as body_middle calls it; `quantity` x, y, speed
     or angle. `frames` (n,) int64 numbers, `times` (n,) seconds, `values` (n,) float64, NaN where it can't be told;
-    `stretch` (n,) int64 changes at gaps and cuts; `filled` (n,) bool, where a gap was filled in.
+    `stretch` (n,) int64 changes at gaps and cuts; `sources` (n,) str, as Person.source.
     """
 
     id: int

@@ -135,7 +135,9 @@ class Relabelling:
         gone, kept = self.spans(id), self.spans(into)
         both = self._first_common(gone, kept)
         if both is not None:
-            raise ValueError(f"{id} and {into} are both in frame {both}: one person is not in two places; delete one there first")
+            raise ValueError(
+                f"{id} and {into} are both in frame {both}: one person is not in two places; delete one there first"
+            )
         name = self.names.get(id)
         lent = name is not None and into not in self.names
         names = _renamed(self.names, id, "")

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import orjson
 import pytest
@@ -108,6 +111,31 @@ def test_a_line_cut_off_is_left_out_and_written_over(tracks, left):
     file.apply(EDITS[-1])
     assert path.read_bytes() == whole
     assert not opened(tracks).cut
+
+
+ENDLESS = """
+import sys
+from test_edits_file import opened
+from pathlib import Path
+from posetrack.review.verbs import Swap
+file = opened(Path(sys.argv[1]))
+while True:
+    file.apply(Swap((1, 2), 2))
+    print(len(file.edits), flush=True)
+"""
+
+
+def test_what_was_said_to_be_kept_survives_a_kill(tracks):
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    words = [sys.executable, "-c", ENDLESS, str(tracks)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as program:
+        for _ in range(20):
+            said = program.stdout.readline()
+        program.kill()
+        said = int((program.stdout.read().splitlines() or [said])[-1])
+    kept = opened(tracks).edits
+    assert said <= len(kept) <= said + 1
+    assert set(kept) == {Swap((1, 2), 2)}
 
 
 def test_what_is_refused_is_not_written(tracks):

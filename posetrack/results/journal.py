@@ -161,12 +161,14 @@ class Journal:
         if self._summary.frames != resume.frames:
             raise OutputError(f"{self.part}: not the journal its .state was made for; start anew with --overwrite")
 
-    def write(self, result: FrameResult) -> None:
+    def write(self, result: FrameResult, line: bytes | None = None) -> None:
         """Add one frame; it is with the operating system when this returns.
+
+        `line` is what lines.write_frame made of it elsewhere; then only ids and scores of its people are looked at.
 
         Raises OutputError when the disk is full or gone, ValueError for a frame that no result file may hold.
         """
-        line = write_frame(result, self._joints)
+        line = write_frame(result, self._joints) if line is None else line
         self._summary.add(result)
         self._put(line + b",\n")
         self._end = self._file.tell()
@@ -174,8 +176,8 @@ class Journal:
     def checkpoint(self, state: dict[str, Any], next_frame: int | None = None) -> None:
         """Note that the journal so far belongs to `state`, which a resumed run gets back.
 
-        `state` holds JSON values or numpy arrays (back as lists; NaN as None, which numpy reads as NaN);
-        floats come back exactly. `next_frame` is the number from which frames are wanted; the last one's + 1
+        `state` holds JSON values or numpy arrays (back as lists; NaN as None, which numpy reads as NaN), or an
+        orjson.Fragment of them; floats come back exactly. `next_frame` is the number from which frames are wanted; the last one's + 1
         by default.
         """
         record = {

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -162,10 +163,11 @@ class Crew:
 
     def _join(self) -> None:
         try:
+            _knock(str(self._address))
             self._ray.init(
                 address=self._address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise DeviceError(
                 f"no Ray cluster answers at '{self._address}' ({_first_line(error)}); "
                 "start one with: ray start --head"
@@ -264,6 +266,15 @@ class Crew:
                 return found
 
 
+def _knock(address: str) -> None:
+    """OSError unless something answers at `address`: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    elif address != "auto":
+        raise ValueError("an address is HOST:PORT, or auto")
+
+
 def _trouble(error: BaseException) -> Trouble:
     """What an error of Ray's means."""
     from ray import exceptions
@@ -284,6 +295,8 @@ def _death(text: str) -> str:
         return "killed for want of memory"
     if re.search(r"node .{0,80}(died|dead|terminated|removed)", text, re.IGNORECASE | re.DOTALL):
         return "its node was lost"
+    if "creation task" in text:
+        return f"it could not be made: {text.strip().splitlines()[-1]}"
     detail = re.search(r"exit detail: ([^.\n]*)", text)
     return f"its process ended: {detail[1]}" if detail else f"its process ended: {text.splitlines()[0]}"
 

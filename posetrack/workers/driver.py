@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import orjson
+
 from posetrack.errors import DeviceError, InputError, PosetrackError
 from posetrack.pipeline import PipelineSettings
 from posetrack.results.native import Journal, resume_point
@@ -79,7 +81,7 @@ class _Task:
 
     begun: float = field(default_factory=time.monotonic)
     journal: Journal | None = None
-    state: dict[str, Any] | None = None
+    state: bytes | None = None
     outcome: Outcome = field(default_factory=Outcome)
     error: Exception | None = None
     """What ends the video when all before it is tracked."""
@@ -119,10 +121,12 @@ class _Driver:
             yield from self._given_over()
 
     def stop(self) -> None:
-        """Leave what is not done for another run; nothing where all is done."""
+        """Leave what is not done for another run, and let the workers go."""
         for task in self.tasks.values():
             if task.journal is not None:
                 task.journal.__exit__(KeyboardInterrupt, None, None)
+        for member in self.posts:
+            self.crew.dismiss(member)
 
     def _open_or_skip(self, job: Job) -> None:
         """A finished result is left alone when the run only goes on."""
@@ -286,7 +290,7 @@ class _Driver:
         header = make_header(survey.info, ready.skeleton, ready.said, order.span, order.settings)
         point = resume_point(video.job.output, header) if order.resume and not order.overwrite else None
         if point is not None:
-            video.tracked_until, task.state = point.state["last"], point.state["tracker"]
+            video.tracked_until, task.state = point.state["last"], orjson.dumps(point.state["tracker"])
             video.proof = point.state["last"], point.state.get("time", -1.0)
         task.journal = Journal(video.job.output, header, resume=point, overwrite=order.overwrite)
         done = point.frames if point else 0
@@ -315,15 +319,16 @@ class _Driver:
         video, task = item.video, self.tasks[item.video]
         assert task.journal is not None
         self._count(tracked.seconds)
-        for result in tracked.results:
-            task.journal.write(result)
-        last = tracked.results[-1]
-        state = {"last": last.index, "time": last.time, "tracker": tracked.state}
+        results = tracked.results
+        for result, line in zip(results, tracked.lines, strict=True):
+            task.journal.write(result, line)
+        last = results[-1]
+        state = {"last": last.index, "time": last.time, "tracker": orjson.Fragment(tracked.state)}
         task.journal.checkpoint(state, next_frame=last.index + 1)
         task.state, video.tracked_until = tracked.state, last.index
         video.blocks.popleft()
         self.schedule.absolve(item)
-        self.watcher.tracked(video.job, tracked.results)
+        self.watcher.tracked(video.job, results)
 
     def _take_draw(self, post: Post, item: Item, answer: Answer) -> None:
         self.schedule.absolve(item)

@@ -1,4 +1,4 @@
-"""Short clips of every kind that matters to blocks, with boxes of poses from a file, and their plain results."""
+"""Short clips of every kind that matters to blocks, with poses from a file, and their plain results."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Shelf:
     """A folder of clips, the order in which they are done, and what a plain run makes of each."""
 
     folder: Path
+    poses: Path
     order: Order = field(repr=False)
     plain: dict[str, bytes] = field(repr=False)
 
@@ -57,11 +58,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     make_clip(folder / "variable.mkv", VARIABLE, images=images, options=keys)
     make_clip(folder / "one_key.mp4", FRAMES, images=images, options={"g": "250"})
     make_clip(folder / "short.mp4", 7, images=images)
-    file = read_poses(poses(tmp_path_factory.mktemp("poses") / "poses.json"))
-    order = Order(Recipe(poses=file), PipelineSettings(block=4))
+    given = poses(tmp_path_factory.mktemp("poses") / "poses.json")
+    order = Order(Recipe(poses=read_poses(given)), PipelineSettings(block=4))
     sight, said = order.recipe.make()
     plain = {}
     for job in plan([str(path) for path in sorted(folder.glob("*.m*"))], tmp_path_factory.mktemp("plain")):
         run_job(job, sight, order.settings, said)
         plain[Path(job.source).name] = job.output.read_bytes()
-    return Shelf(folder, order, plain)
+    return Shelf(folder, given, order, plain)

@@ -22,7 +22,7 @@ class CrewHere:
 
     cpus = 1.0
 
-    def __init__(self, size: int, seed: int = 0, lose: float = 0.0, dies: Dies = lambda method, arguments: False) -> None:
+    def __init__(self, size: int, seed: int = 0, lose: float = 0.0, dies: Dies = lambda method, given: False) -> None:
         self.size, self.chance, self.lose, self.dies = size, random.Random(seed), lose, dies
         self.calls: list[tuple[Member, Any, str, tuple[Any, ...]]] = []
         self.held: dict[Member, int] = {}

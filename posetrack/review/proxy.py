@@ -20,7 +20,7 @@ from posetrack.errors import FormatError, InputError, PosetrackError
 from posetrack.results.lines import Header
 from posetrack.sources import VideoInfo
 from posetrack.types import Image
-from posetrack.video import VideoWriter, open_video
+from posetrack.video import VideoWriter, has_variable_rate, open_video
 
 __all__ = ["Film", "find_video", "media_type", "proxy_folder"]
 
@@ -63,11 +63,21 @@ def find_video(tracks: Path, header: Header, given: str | None = None) -> str | 
 
 
 def media_type(info: VideoInfo) -> str | None:
-    """The media type under which browsers play a video file as it is; None when they don't."""
+    """The media type under which browsers play a video file as it is; None when they don't.
+
+    Nor are files taken in which a browser does not find every single frame: those with B-frames at a variable rate.
+    """
     suffix = Path(info.path).suffix.lower()
     if info.kind != "file" or "://" in info.path or info.pixel_format not in _DEPTH_8:
         return None
-    return next((kind for kind, (ends, codecs) in _PLAYED.items() if suffix in ends and info.codec in codecs), None)
+    kind = next((kind for kind, (ends, codecs) in _PLAYED.items() if suffix in ends and info.codec in codecs), None)
+    return None if kind and _has_b_frames(info.path) and has_variable_rate(info.path) else kind
+
+
+def _has_b_frames(video: str) -> bool:
+    with av.open(video) as container:
+        stream: Any = container.streams.video[0]
+        return bool(stream.codec_context.has_b_frames)
 
 
 def proxy_folder() -> Path:

@@ -357,7 +357,8 @@ UNEVEN = [float(time) for time in np.cumsum(np.resize([0.04, 0.02, 0.1, 0.033, 0
 CLIPS: dict[str, dict[str, Any]] = {
     "b-frames.mp4": {"options": {"bf": "3", "g": "50", "crf": "18"}},
     "ntsc.mp4": {"fps": Fraction(30000, 1001)},
-    "uneven.mp4": {"times": UNEVEN},
+    "uneven.mp4": {"times": UNEVEN, "options": {"bf": "0", "crf": "18"}},
+    "uneven-b-frames.mp4": {"times": UNEVEN, "options": {"bf": "3", "crf": "18"}},
     "late.mp4": {"times": [2 + n / 25 for n in range(FRAMES)]},
     "vp9.webm": {
         "codec": "libvpx-vp9",

@@ -38,7 +38,8 @@ export class Picture {
     this.canvas.height = Math.max(1, Math.round(clientHeight * ratio));
   }
 
-  draw(at, selected, pieces) {
+  // `image` is what the video shows, where the browser can tell; `at` the frame of the result that belongs to it.
+  draw(image, at, selected, pieces) {
     const { ctx, canvas } = this;
     const view = this.view();
     ctx.setTransform(1, 0, 0, 1, 0, 0);
@@ -46,7 +47,8 @@ export class Picture {
     ctx.fillRect(0, 0, canvas.width, canvas.height);
     ctx.fillStyle = "rgb(28 30 35)";
     ctx.fillRect(view.x, view.y, view.w, view.h);
-    if (this.hasVideo && this.video.readyState >= 2) ctx.drawImage(this.video, view.x, view.y, view.w, view.h);
+    const source = image ?? (this.hasVideo && this.video.readyState >= 2 ? this.video : null);
+    if (source) ctx.drawImage(source, view.x, view.y, view.w, view.h);
     this.frame = at ? at.piece.indices[at.row] : null; // what is drawn now
     this.people = at ? this.peopleOf(at.piece, at.row) : [];
     if (!at) return;

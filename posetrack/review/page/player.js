@@ -6,6 +6,9 @@ import { rowAt, rowAtTime } from "./pieces.js";
 
 const FOLLOWS = 1.0; // seconds: a frame of the result stands until the next one, but no longer than this
 
+const TRIES = 6;
+const PATIENCE = 20; // frames of the screen
+
 export class Player {
   constructor(video, pieces, about) {
     Object.assign(this, { video, pieces, about });
@@ -16,7 +19,7 @@ export class Player {
     this.playing = false;
     this.hasVideo = false;
     this.onframe = () => {};
-    this.goal = null; // the frame that the video is to show: { index, time, at, low, high, tries }
+    this.goal = null; // the frame that the video is to show: { index, time, at, tries }
     this.pictured = null; // the time of the picture on the screen, as the browser told it
     this.asked = 0;
     this.underway = false; // whether a seek or step has not come to the screen yet
@@ -60,38 +63,44 @@ export class Player {
 
   sought() {
     if (this.isPutOff) this.jump();
-    else this.check(30);
+    else this.check(PATIENCE);
   }
 
-  // A seek is over; wait so many frames of the screen for its picture. Where pictures are unevenly apart the browser may
-  // show one beside the goal (it reckons with their mean duration), so look, and halve the interval until it is right.
+  // A seek is over. Where another picture is on the screen than the one asked for, wait so many frames of the screen for
+  // a new one; if it is still another (some browsers reckon with the mean duration of pictures) ask again, nearby.
   check(patience) {
     if (this.video.seeking || !this.goal) return;
-    const tells = Boolean(this.video.requestVideoFrameCallback);
-    if (tells && !this.isFresh && patience > 0) {
-      requestAnimationFrame(() => this.check(patience - 1));
-      return;
-    }
-    const time = tells && this.pictured !== null ? this.pictured : this.video.currentTime - this.begins;
+    const { goal } = this;
+    const time = this.timeShown();
     const piece = this.pieces.haveAt(time);
     const shown = piece && piece.indices[Math.max(0, rowAtTime(piece, time))];
-    if (this.playing || shown === undefined || shown === this.goal.index || this.goal.tries >= 12) {
+    if (this.playing || shown === goal.index || goal.tries >= TRIES) {
       this.goal = null;
       this.underway = false;
       this.showTime(time);
-    } else this.correct(shown < this.goal.index, Math.abs(this.goal.time - time));
+    } else if (!this.isFresh && patience > 0) requestAnimationFrame(() => this.check(patience - 1));
+    else {
+      goal.tries++;
+      goal.at += Math.max(-0.05, Math.min(0.05, (goal.time - time) / 2));
+      this.jump();
+    }
   }
 
-  correct(isEarly, distance) {
-    const { goal } = this;
-    goal.tries++;
-    if (isEarly) goal.low = goal.at; else goal.high = goal.at;
-    if (goal.low !== null && goal.high !== null && goal.low >= goal.high) goal.low = goal.high = null; // an old picture
-    const step = Math.max(Math.min(distance, 0.5) / 2, 0.004);
-    if (goal.low !== null && goal.high !== null) goal.at = (goal.low + goal.high) / 2;
-    else goal.at += isEarly ? step : -step;
-    this.jump();
+  // The picture that the browser would draw now, which knows its own time; to be closed. None where browsers can't say.
+  grab() {
+    if (!this.hasVideo || this.video.readyState < 2 || !globalThis.VideoFrame) return null;
+    try { return new VideoFrame(this.video); } catch { return null; }
   }
+
+  timeShown() {
+    const picture = this.grab();
+    if (!picture) return this.pictured ?? this.video.currentTime - this.begins;
+    const time = this.timeOf(picture);
+    picture.close();
+    return time;
+  }
+
+  timeOf(picture) { return picture.timestamp / 1e6 - this.begins; }
 
   followVideo() {
     this.playing = this.hasVideo && !this.video.paused && !this.video.ended;
@@ -106,12 +115,17 @@ export class Player {
   }
 
   showTime(time) {
+    this.find(time);
+    this.onframe();
+  }
+
+  // Find the frame of the result that is shown at a time; it is asked for where it isn't here.
+  find(time) {
     this.time = time;
     const piece = this.pieces.haveAt(time);
     if (piece) this.show(piece, rowAtTime(piece, time));
     else {
       this.at = null;
-      this.onframe();
       this.pieces.loadAt(time).then(() => this.time === time && this.showTime(time), () => {});
     }
   }
@@ -123,7 +137,6 @@ export class Player {
     this.at = isThere ? { piece, row } : null;
     if (isThere && !this.underway) this.index = piece.indices[row];
     if (row >= 0) this.pieces.prefetch(piece, row);
-    this.onframe();
   }
 
   // Go to the frame with this number, or the last one before it. While one piece is being fetched only the newest
@@ -150,6 +163,7 @@ export class Player {
       this.time = piece.times[row];
       this.clockBegan = null;
       this.show(piece, row);
+      this.onframe();
       return;
     }
     // a little after the picture's time: times are rounded on their way, and the picture before must not be meant
@@ -157,7 +171,7 @@ export class Player {
     const gap = Number.isFinite(next) ? next - piece.times[row] : 1 / (this.about.fps || 25);
     const time = piece.times[row];
     const at = this.begins + time + Math.min(gap, 0.02) / 4;
-    this.goal = { index: this.index, time, at, low: null, high: null, tries: 0 };
+    this.goal = { index: this.index, time, at, tries: 0 };
     this.jump();
     this.pieces.prefetch(piece, row);
   }

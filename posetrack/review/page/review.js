@@ -35,8 +35,11 @@ function redraw() {
 }
 
 function paint() {
+  const image = player.grab();
+  if (image) player.find(player.timeOf(image));
   picture.hasVideo = player.hasVideo;
-  picture.draw(player.at, selected, pieces);
+  picture.draw(image, player.at, selected, pieces);
+  image?.close();
   timeline.follow(player.index);
   timeline.selected = selected;
   timeline.suspect = suspect;

@@ -59,15 +59,14 @@ def _between(person: Trajectory, rows: Integers, times: Doubles) -> Trajectory:
     known, wanted = times[person.rows[near]], times[rows]
     if not (np.diff(np.concatenate([known[: after - near.start], wanted, known[after - near.start :]])) > 0).all():
         raise FormatError(f"person {person.id}: the times from row {rows[0] - 1} to {rows[-1] + 1} do not grow")
-    keypoints = np.full((n, joints, 3), (np.nan, np.nan, 0), np.float32)
+    nowhere = np.full((n, joints, 3), (np.nan, np.nan, 0), np.float32)
+    keypoints = nowhere.copy()
     ends = person.keypoints[after - 1 : after + 1]
     placed = np.isfinite(ends[..., :2]).all(axis=(0, 2))
-    for joint in np.flatnonzero(placed):
-        curve = person.keypoints[near, joint, :2]
-        keypoints[:, joint, :2] = _curve(known, curve, wanted)
-        keypoints[:, joint, 2] = ends[:, joint, 2].min()
+    keypoints[:, placed, :2] = _joints(known, person.keypoints[near][:, placed, :2], wanted)
+    keypoints[:, placed, 2] = ends[:, placed, 2].min(axis=0)
     return replace(
-        person, rows=rows, keypoints=keypoints, raw=np.full_like(keypoints, (np.nan, np.nan, 0)),
+        person, rows=rows, keypoints=keypoints, raw=nowhere,
         boxes=_boxes(known, person.boxes[near], wanted),
         scores=np.full(n, person.scores[after - 1 : after + 1].min()), sources=np.full(n, "fill", "<U8"),
         appearance=np.full((n, person.appearance.shape[1]), np.nan, np.float32),
@@ -88,7 +87,16 @@ def _boxes(known: Doubles, boxes: Floats, wanted: Doubles) -> Floats:
     return np.concatenate([corner, corner + _curve(known, sides, wanted)], axis=1).astype(np.float32)
 
 
+def _joints(known: Doubles, points: Floats, wanted: Doubles) -> Doubles:
+    """Joints that are at `points` (k, J, 2) at times `known` (k,), some at some of them only, at `wanted` (n,)."""
+    found = np.zeros((len(wanted), *points.shape[1:]))
+    patterns, pattern_of = np.unique(np.isfinite(points).all(axis=2), axis=1, return_inverse=True)
+    for number, here in enumerate(patterns.T):
+        joints = pattern_of.ravel() == number
+        found[:, joints] = _curve(known[here], points[here][:, joints], wanted)
+    return found
+
+
 def _curve(known: Doubles, values: Floats, wanted: Doubles) -> Doubles:
-    """`values` (k, C) at times `known` (k,), NaN rows left out, at the times `wanted` (n,): (n, C)."""
-    here = np.isfinite(values).all(axis=1)
-    return np.asarray(PchipInterpolator(known[here], values[here].astype(np.float64), axis=0)(wanted))
+    """`values` (k, ...) at times `known` (k,), at the times `wanted` (n,): (n, ...)."""
+    return np.asarray(PchipInterpolator(known, values.astype(np.float64), axis=0)(wanted))

@@ -177,8 +177,8 @@ class Journal:
         """Note that the journal so far belongs to `state`, which a resumed run gets back.
 
         `state` holds JSON values or numpy arrays (back as lists; NaN as None, which numpy reads as NaN), or an
-        orjson.Fragment of them; floats come back exactly. `next_frame` is the number from which frames are wanted; the last one's + 1
-        by default.
+        orjson.Fragment of them; floats come back exactly. `next_frame` is the number from which frames are wanted; the
+        last one's + 1 by default.
         """
         record = {
             "format": _STATE_FORMAT,

@@ -1,9 +1,9 @@
 """How people look: colours of their clothes and proportions of their bodies, a few dozen numbers a person.
 
-    look = 4 parts x (8 hues, dark/dim/bright/white gray) and 5 lengths x (short, long)
+    look = 5 parts x (8 hues, dark/dim/bright/white gray) and 5 lengths x (short, long)
 
-The parts are the upper and lower half of the torso, the thighs and the shins, read at a few points under the joints;
-the lengths are those of limbs over that of the torso. Every group of a look is a soft histogram whose sum says how
+The parts are the upper and lower half of the torso, the upper arms, the thighs and the shins, read at a few points
+under the joints; the lengths are those of limbs over that of the torso. Every group of a look is a soft histogram whose sum says how
 sure it is (0: not seen), so the mean of several looks is a look. Hue and saturation are kept apart from lightness and
 count more, so that shade changes little.
 
@@ -25,7 +25,9 @@ from posetrack.types import Floats, Image
 __all__ = ["LOOK_SIZE", "alike", "describe"]
 
 HUES, GRAYS = 8, 4
-PARTS = ("upper torso", "lower torso", "thighs", "shins")
+PARTS = ("upper torso", "lower torso", "upper arms", "thighs", "shins")
+LIMBS = (("shoulder", "elbow"), ("hip", "knee"), ("knee", "ankle"))
+"""The joints of the last three parts."""
 LENGTHS = {
     "thigh": ("hip", "knee"), "shin": ("knee", "ankle"), "upper arm": ("shoulder", "elbow"),
     "forearm": ("elbow", "wrist"), "shoulders": ("left_shoulder", "right_shoulder"),
@@ -39,12 +41,13 @@ GUESSED = 0.1
 """Score of hips from which on they tell at least which way the upper torso goes: of people behind a desk, say."""
 LEAST_TORSO = 12
 """Pixels from shoulders to hips under which a person is too small to look at."""
-ACROSS, DOWN = np.meshgrid(np.linspace(-0.35, 0.35, 8), np.linspace(0.08, 0.92, 16))
+ACROSS, DOWN = np.meshgrid(np.linspace(-0.42, 0.42, 8), np.linspace(0.08, 0.92, 16))
 """Points of the torso: from its middle line to either side in widths, and from shoulders to hips."""
-ALONG = np.linspace(0.15, 0.85, 12)
-"""Points of a limb."""
-BESIDE = np.array([-0.08, 0, 0.08])
+ALONG = np.linspace(0.15, 0.85, 16)
+"""Points of a limb. With those beside them, and both limbs, a part has 64, as has half a torso."""
+BESIDE = np.array([-0.05, 0.05])
 """And beside its bone, in lengths of the bone."""
+HEAD = ("nose", "ear", "eye", "head_top", "head_bottom", "upper_neck")
 LONGEST = 1.6
 """A limb over the torso that counts as long altogether."""
 
@@ -94,10 +97,10 @@ def alike(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.float64]
     return np.asarray(1 / (1 + np.exp(-np.clip(evidence, -50, 50))))
 
 
-GRAY_GAIN, COLOUR_GAIN, COLOUR_SLOPE = 2.2, 1.0, 9.0
+GRAY_GAIN, COLOUR_GAIN, COLOUR_SLOPE = 1.6, 0.8, 7.2
 """Evidence (log odds) of one part: a gain where it is equal, a greater one of colours, which are rarer than grays; less
-with Hellinger's distance. Fitted to means of 8 looks on 7 clips; of the pairs there that are given 0.4 to 0.6, 0.6 to
-0.8, 0.8 to 0.95 and more, 50, 73, 90 and 98 in 100 are one person.
+with Hellinger's distance. Fitted to means of 8 looks on 7 clips; of the pairs there that are given 0.2 to
+0.4, 0.4 to 0.8, 0.8 to 0.95 and more, 26, 62, 94 and 99 in 100 are one person.
 """
 LENGTH_GAIN, LENGTH_SLOPE = 0.1, 5.0
 """Evidence of one length: the gain where it is equal, less with the squared difference."""
@@ -113,6 +116,8 @@ class _Body:
             self.torso_seen = np.zeros(len(keypoints), np.bool_)
             return
         self.trunk = keypoints[:, [skeleton.index(name) for name in names]].astype(np.float64)
+        heads = [i for i, name in enumerate(skeleton.joints) if name.split("_")[-1] in HEAD or name in HEAD]
+        self.solid = np.concatenate([self.trunk, keypoints[:, heads]], axis=1)
         self.top, self.bottom = self.trunk[:, :2, :2].mean(axis=1), self.trunk[:, 2:, :2].mean(axis=1)
         with np.errstate(invalid="ignore"):
             self.size = np.linalg.norm(self.bottom - self.top, axis=-1)
@@ -122,16 +127,15 @@ class _Body:
         self.sure_lower = np.where(hips > SEEN, _certainty(np.minimum(shoulders, hips)), 0)
 
     def points(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Points (n, P, 2) to look at, part by part, as many in each, and how sure each part is (n, 4)."""
+        """Points (n, P, 2) to look at, part by part, as many in each, and how sure each part is (n, 5)."""
         left, right = self.trunk[rows][:, [0, 2], :2], self.trunk[rows][:, [1, 3], :2]
         down = DOWN.ravel()[None, :, None]
         middle, width = (left + right) / 2, right - left
         torso = middle[:, :1] + down * (middle[:, 1:] - middle[:, :1])
         torso = torso + ACROSS.ravel()[None, :, None] * (width[:, :1] + down * (width[:, 1:] - width[:, :1]))
-        thighs, sure_thighs = self._limbs(rows, "hip", "knee")
-        shins, sure_shins = self._limbs(rows, "knee", "ankle")
-        points = np.concatenate([torso, thighs, shins], axis=1)
-        sure = np.stack([self.sure_upper[rows], self.sure_lower[rows], sure_thighs, sure_shins], axis=1)
+        limbs = [self._limbs(rows, start, end) for start, end in LIMBS]
+        points = np.concatenate([torso, *(places for places, _ in limbs)], axis=1)
+        sure = np.stack([self.sure_upper[rows], self.sure_lower[rows], *(score for _, score in limbs)], axis=1)
         return points, sure
 
     def _limbs(self, rows: NDArray[np.int64], start: str, end: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -186,13 +190,14 @@ def _inside(points: NDArray[np.float64], image: Image) -> NDArray[np.bool_]:
 def _behind(
     points: NDArray[np.float64], rows: NDArray[np.int64], keypoints: Floats, boxes: Floats, body: _Body
 ) -> NDArray[np.bool_]:
-    """Which points (n, P) of people `rows` lie under the torso of somebody else who may stand in front of them.
+    """Which points (n, P) of people `rows` lie under the head or torso of somebody else who may stand in front of them.
 
     In front is whose box ends lower in the picture; where two end alike nobody knows.
     """
     hidden = np.zeros(points.shape[:2], np.bool_)
     for other in np.flatnonzero(body.torso_seen):
-        low, high = body.trunk[other, :, :2].min(axis=0), body.trunk[other, :, :2].max(axis=0)
+        seen = body.solid[other][body.solid[other, :, 2] > SEEN, :2]
+        low, high = seen.min(axis=0), seen.max(axis=0)
         margin = 0.15 * body.size[other]
         with np.errstate(invalid="ignore"):
             under = np.all((points > low - margin) & (points < high + margin), axis=-1)
@@ -212,7 +217,7 @@ def _colours(image: Image, points: NDArray[np.float64]) -> NDArray[np.float32]:
 def _soft_counts(lab: NDArray[np.float32]) -> NDArray[np.float64]:
     """Counts (..., 12) of each colour, which sum to 1: hues as far as it has one, grays for the rest."""
     light, chroma = lab[..., 0], np.hypot(lab[..., 1], lab[..., 2])
-    colourful = np.clip((chroma / (light + 15) - 0.1) / 0.3, 0, 1)  # saturation: shade leaves it as it is
+    colourful = np.clip((chroma / (light + 25) - 0.1) / 0.3, 0, 1)  # saturation: shade leaves it as it is
     hue = np.arctan2(lab[..., 2], lab[..., 1]) * HUES / (2 * np.pi) % HUES
     gray = np.clip(light / 100, 0, 1) * (GRAYS - 1)
     around = np.abs((hue[..., None] - np.arange(HUES) + HUES / 2) % HUES - HUES / 2)

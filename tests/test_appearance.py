@@ -61,6 +61,13 @@ def test_light_changes_little(light: float) -> None:
     assert max(same[0, 1], same[1, 0]) < 0.2
 
 
+def test_each_part_has_its_own_colours() -> None:
+    parts = looks(Dressed(100, (20, 20, 20), (235, 235, 235)))[0, : 5 * 12].reshape(5, 12)
+    dark, bright = parts[:, 8:10].sum(axis=1), parts[:, 10:].sum(axis=1)
+    assert dark[:3].min() > 150  # both halves of the torso, and the upper arms
+    assert bright[3:].min() > 240
+
+
 def test_black_and_white_are_not_alike() -> None:
     black, white = Dressed(100, (25, 25, 25)), Dressed(300, (235, 235, 235))
     assert alike(looks(black), looks(white))[0, 0] < 0.1
@@ -94,7 +101,9 @@ def test_of_people_behind_a_desk_the_upper_torso_is_enough() -> None:
     poses.keypoints[0, COCO17.index("left_hip") :, 2] = 0.15
     found, known = describe(drawn(ANNE), poses.keypoints, poses.boxes, COCO17)
     assert known.all()
-    assert not found[0, 12:].any()
+    assert found[0, :12].any()
+    assert not found[0, 12:24].any()  # the lower torso
+    assert not found[0, 36:60].any()  # the legs
     assert alike(found, looks(ANNE))[0, 0] > 0.8
 
 

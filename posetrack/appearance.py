@@ -3,9 +3,9 @@
     look = 5 parts x (8 hues, dark/dim/bright/white gray) and 5 lengths x (short, long)
 
 The parts are the upper and lower half of the torso, the upper arms, the thighs and the shins, read at a few points
-under the joints; the lengths are those of limbs over that of the torso. Every group of a look is a soft histogram whose sum says how
-sure it is (0: not seen), so the mean of several looks is a look. Hue and saturation are kept apart from lightness and
-count more, so that shade changes little.
+under the joints; the lengths are those of limbs over that of the torso. Every group of a look is a soft histogram
+whose sum says how sure it is (0: not seen), so the mean of several looks is a look. Hue and saturation are kept apart
+from lightness and count more, so that shade changes little.
 
 It fails where clothes don't tell people apart: uniforms and teams, and several people in gray or black, who then only
 differ by the light they stand in and by their proportions, which say little in one picture (limbs foreshorten). A

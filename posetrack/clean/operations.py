@@ -46,7 +46,10 @@ def smoothing(filter: Filter, by_score: bool = True) -> Operation:
 
     def function(tracks: Trajectories) -> tuple[Trajectories, str]:
         smoothed = smooth(tracks, filter, by_score=by_score)
-        return smoothed, f"jitter {jitter(tracks):.3g} -> {jitter(smoothed):.3g} body sizes/s^2"
+        before, after = jitter(tracks), jitter(smoothed)
+        if not before > 0:
+            return smoothed, "no jitter to be seen in them"
+        return smoothed, f"jitter {before:.3g} -> {after:.3g} body sizes/s^2 ({100 * (after / before - 1):+.0f} %)"
 
     name = next(name for name, kind in FILTERS.items() if isinstance(filter, kind))
     parameters = {"filter": name, **asdict(filter), "by_score": by_score, "longest_gap": LONGEST_GAP}

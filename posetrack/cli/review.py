@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -30,13 +31,10 @@ def review(tracks: Path, video: str | None, port: int, no_browser: bool) -> None
 
     gc.set_threshold(200_000)  # a piece of frames is 100,000 lists at once, which are no garbage: 2.7 times faster
     session = Session(tracks, video)
-    with LoopbackServer(session.site(), port) as server:
+    with LoopbackServer(session.site(), port) as server, suppress(KeyboardInterrupt):  # the way to end it
         session.start()
         click.echo(server.url)
         click.echo("ctrl-C ends it", err=True)
         if not no_browser:
             webbrowser.open(server.url)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            click.echo(err=True)
+        server.serve_forever()

@@ -14,6 +14,7 @@ from posetrack.errors import PosetrackError
 from posetrack.results.trajectories import file_sha256
 from posetrack.review.edits_file import EditsFile, edits_path
 from posetrack.review.pieces import FrameLines, pack
+from posetrack.review.presence import Presence
 from posetrack.review.proxy import Film, find_video
 from posetrack.review.replay import write_edited
 from posetrack.review.server import Query, Reply, Site, as_json, page_files
@@ -28,9 +29,9 @@ _ANCHORS = 200
 class Session:
     """Answers the review page of the result file `tracks` and its `video`; see `site`.
 
-    Frames can be asked for at once. Who is where, the timeline's stretches and the suspects come from a pass through
-    the whole file in a thread of its own, which begins with `start`; edits can be made when it is over. Raises
-    FormatError for what is no result or not of this video, InputError for a video that cannot be read.
+    Frames can be asked for at once. A thread of its own, which begins with `start`, reads who is where (edits can be
+    made from then on), and then the timeline's stretches and the suspects. Raises FormatError for what is no result or
+    not of this video, InputError for a video that cannot be read.
     """
 
     def __init__(self, tracks: str | Path, video: str | None = None) -> None:
@@ -41,6 +42,7 @@ class Session:
         self._edits: EditsFile | None = None
         self._version = 0
         self._said = ""
+        self._presence: Presence | None = None
         self._survey: Survey | None = None
         self._hash: Future[str] = Future()
         self._share = 0.0
@@ -60,18 +62,27 @@ class Session:
         """Begin to look through the file."""
         threading.Thread(target=self._noted(self._look_through), name="survey", daemon=True).start()
 
-    def _noted(self, work: Callable[[], None]) -> Callable[[], None]:
+    def _noted(self, work: Callable[..., None]) -> Callable[..., None]:
         """`work`, with what it raises told to the page."""
 
-        def run() -> None:
+        def run(*arguments: object) -> None:
             try:
-                work()
+                work(*arguments)
             except (PosetrackError, OSError, ValueError) as error:
                 self._warnings.append(" ".join(str(error).split()))
 
         return run
 
     def _look_through(self) -> None:
+        """Who is where first, which edits need; then the timeline's stretches and the suspects; then the hash."""
+        self._presence = self._lines.presence()
+        edits = self._open_edits(self._presence)
+        with self._lock:
+            self._edits = edits
+            self._version += 1
+        if edits.cut:
+            self._warnings.append(f"{edits.path.name} ended in half a line: a correction that was not finished")
+        threading.Thread(target=self._noted(self._check), args=(edits,), name="hash", daemon=True).start()
         frames = max(1, self._lines.header.video.get("frames_read") or 1)
 
         def watch(done: int) -> None:
@@ -79,23 +90,19 @@ class Session:
 
         self._survey = survey(self.tracks, watch)
         self._share = 1.0
-        edits = self._open_edits(self._survey)
-        with self._lock:
-            self._edits = edits
-            self._version += 1
-        if edits.cut:
-            self._warnings.append(f"{edits.path.name} ended in half a line: a correction that was not finished")
+
+    def _check(self, edits: EditsFile) -> None:
+        """The hash of the tracks, which says whether the edits found are theirs."""
         try:
             self._hash.set_result(file_sha256(self.tracks))
         except OSError as error:
             self._hash.set_exception(error)
-            raise
         edits.verify()
 
-    def _open_edits(self, found: Survey) -> EditsFile:
+    def _open_edits(self, presence: Presence) -> EditsFile:
         """The edits as they are in their file now."""
         names = {track.id: track.name for track in self._lines.tracks if track.name is not None}
-        return EditsFile(edits_path(self.tracks), self.tracks, found.presence, names, self._hash.result)
+        return EditsFile(edits_path(self.tracks), self.tracks, presence, names, self._hash.result)
 
     def _about(self, _: Query) -> Reply:
         """What does not change while the page is open."""
@@ -182,7 +189,7 @@ class Session:
     def _start_export(self, _: Mapping[str, Any]) -> Reply:
         """Write the corrected tracks to a new file, in a thread of its own."""
         with self._lock:
-            if self._edits is None or self._survey is None:
+            if self._edits is None or self._presence is None:
                 return as_json({"error": "the file is still being looked through"}, 409)
             if not self._edits.edits:
                 return as_json({"error": "there are no corrections: the tracks are as they were"}, 409)
@@ -190,7 +197,7 @@ class Session:
                 return as_json({"error": "an export is on its way"}, 409)
             number = 1 + (self._export["number"] if self._export else 0)
             self._export = {"number": number, "share": 0.0, "name": free_name(self.tracks).name}
-            frozen = self._open_edits(self._survey)
+            frozen = self._open_edits(self._presence)
         threading.Thread(target=self._write, args=(frozen, self._export), name="export").start()
         return as_json(self._news())
 

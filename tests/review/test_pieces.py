@@ -15,6 +15,7 @@ from reviewing import header, scattered, two_who_swap, walker
 from posetrack.errors import FormatError
 from posetrack.results.native import read_tracks, write_tracks
 from posetrack.review.pieces import FrameLines, pack
+from posetrack.review.presence import presence_of
 from posetrack.types import FrameResult
 
 
@@ -83,6 +84,19 @@ def test_pieces_are_the_frames_and_neighbours_lead_through_all_of_them(tmp_path_
             assert lines.piece(number)[0]["time"] == until
     assert_are(found, wanted)
     assert [frame["index"] for piece in lines.pieces() for frame in piece] == [frame.index for frame in wanted]
+
+
+@given(st.integers(0, 30), st.integers(0, 5))
+def test_who_is_where_is_what_the_strict_reader_says(tmp_path_factory, count, seed):
+    path = written(tmp_path_factory.mktemp("pieces"), scattered(count, seed))
+    spaced = path.with_name("spaced.json")
+    spaced.write_bytes(path.read_bytes().replace(b'"id":', b'"id" : '))
+    wanted = presence_of(read_tracks(path))
+    for found in (FrameLines(path).presence(), FrameLines(spaced).presence()):
+        assert found.frames.tolist() == wanted.frames.tolist()
+        assert {id: [list(a), list(b)] for id, (a, b) in found.runs.items()} == {
+            id: [list(a), list(b)] for id, (a, b) in wanted.runs.items()
+        }
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.floats(-1, 4))

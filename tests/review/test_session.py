@@ -55,6 +55,7 @@ def test_the_page_learns_all_it_needs(clip):
         video = client.ask("video", Range="bytes=0-99")
         assert (video.status, video.headers["Content-Type"]) == (206, "video/mp4")
         assert ready(client)["video"] == {"kind": "ready", "begins": 0.0}
+        client.until(lambda state: state["survey"] == 1)
         survey = client.ask("survey").record
         assert next(track for track in survey["tracks"] if track["id"] == 3)["runs"] == [[10, 29], [34, 59]]
         assert [40, {1, 2}] in [[suspect["frame"], set(suspect["ids"])] for suspect in survey["suspects"]]

@@ -6,7 +6,7 @@ import { timeWords } from "./timeline.js";
 const LISTED = 80; // suspects in the list at a time, around the current one
 
 export const KINDS = {
-  exchange: "trade places", jump: "jumps away", birth: "new where one vanished",
+  exchange: "traded places", jump: "jumps away", birth: "returned as new",
   speed: "changes speed", look: "changes looks", short: "hardly there",
 };
 

@@ -21,12 +21,12 @@ QUALITY = 80
 
 
 def arrange(page: Page) -> None:
-    """The page as somebody sees it at work: the second suspect, its people selected, one of them named."""
+    """The page as somebody sees it at work: a suspect of two people, one of whom has a name."""
     page.wait_for_selector("body[data-surveyed]")
     page.wait_for_timeout(1000)
-    for key in ("t", "n", "n"):
-        page.keyboard.press(key)
-        page.wait_for_timeout(800)
+    page.keyboard.press("t")
+    page.locator("#suspects li", has=page.locator(".chip + .chip")).first.get_by_role("button").click()
+    page.wait_for_timeout(1000)
     page.keyboard.press("r")
     page.keyboard.type("Eileen")
     page.keyboard.press("Enter")

@@ -17,7 +17,7 @@ __all__ = ["lean", "smooth", "weights_of"]
 _LEAST, _POWER = 0.02, 4
 """The smallest weight, and the power of the score that weights go by."""
 
-_AROUND, _DEGREE = 0.6, 2
+_AROUND, _DEGREE = 0.8, 2
 """Seconds of the curve that a joint leans on, and its degree."""
 
 
@@ -52,7 +52,7 @@ def smooth(
 def lean(stretch: Stretch, scores: Doubles) -> Stretch:
     """The stretch with joints of low `scores` (n, J) moved towards the curve through the others around them.
 
-    The curve is a weighted local parabola (0.6 s); a joint of weight w keeps w of its own place. Joints seen as well as
+    The curve is a weighted local parabola (0.8 s); a joint of weight w keeps w of its own place. Joints seen as well as
     ever stay where they are, so that a filter after this one is the textbook's for them.
     """
     weights = weights_of(scores)

@@ -291,7 +291,7 @@ def _trouble(error: BaseException) -> Trouble:
 
 def _death(text: str) -> str:
     """In a few words what Ray says in many of how a worker ended."""
-    if "memory" in text.lower() and ("oom" in text.lower() or "out of memory" in text.lower()):
+    if "running low on memory" in text or "OutOfMemory" in text:
         return "killed for want of memory"
     if re.search(r"node .{0,80}(died|dead|terminated|removed)", text, re.IGNORECASE | re.DOTALL):
         return "its node was lost"

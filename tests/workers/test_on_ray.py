@@ -84,7 +84,7 @@ def test_killed_workers_and_a_lost_node_change_nothing(cluster, shelf, tmp_path)
 
     def harm() -> None:
         chance = random.Random(4)
-        while len(killed) < 10 and not over.wait(chance.uniform(0.1, 0.8)):
+        while len(killed) < 10 and not over.wait(chance.uniform(1.5, 3.5)):
             alive = [path for path in tmp_path.glob("*.pid") if Path(f"/proc/{path.stem}").exists()]
             if alive:
                 victim = int(chance.choice(alive).stem)

@@ -38,6 +38,8 @@ RETURNS, ELSEWHERE = 0.6, 0.15
 """How likely those who left by an edge return at it, and how likely anybody turns up just anywhere."""
 TRAVEL = 2.0
 """Seconds that it takes to get anywhere."""
+INSIDE = 0.5
+"""How likely somebody new is first seen off the picture's edges."""
 CHANGE, VARIETY = 0.15, 0.5
 """Standard deviation of the logarithm of a size: of one person after a while, and among people."""
 
@@ -162,7 +164,7 @@ def place_evidence(ends: Ends, begins: Ends, a: Integers, b: Integers, picture: 
     """Log odds (P,) of where and when pairs begin, in one scene.
 
     One person is found again near where the motion leads (ever less sure), or where he left the picture, or just
-    anywhere if there was time to get there; somebody else anywhere in the picture.
+    anywhere if there was time to get there; somebody else anywhere in the picture, but seldom in its midst.
     """
     lapse = begins.seen[b] - ends.seen[a]
     sizes = np.sqrt(ends.sizes[a] * begins.sizes[b])
@@ -173,7 +175,8 @@ def place_evidence(ends: Ends, begins: Ends, a: Integers, b: Integers, picture: 
     near = np.exp(-off / 2) * picture[0] * picture[1] / (2 * np.pi * np.square(spread))
     anywhere = ELSEWHERE * np.clip(lapse / TRAVEL, 0.01, 1)
     back = RETURNS * _returns(ends, begins, a, b, lapse, picture)
-    return np.asarray(np.log((1 - ELSEWHERE) * near + back + anywhere))
+    inside = ~(ends.sides[a] | begins.sides[b])[:, :3].any(axis=1)
+    return np.asarray(np.log((1 - ELSEWHERE) * near + back + anywhere) - np.where(inside, np.log(INSIDE), 0))
 
 
 def _returns(ends: Ends, begins: Ends, a: Integers, b: Integers, lapse: Doubles,

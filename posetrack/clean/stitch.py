@@ -31,7 +31,7 @@ BLIND = 1.5
 """Seconds of absence after which somebody is known by the look alone, if at all."""
 SURE = 2.0
 """Log odds by which a join must be better than all that could be in its place."""
-DOUBT = 0.5
+DOUBT = 1.2
 """Log odds that are missing where nobody looked: joins by motion alone must be better by so much."""
 LOOK, LOOK_ALONE = 1.0, 3.0
 """Log odds that a look must give after BLIND seconds, and across a cut; before, none that speaks against it."""
@@ -73,8 +73,8 @@ def stitch(tracks: Trajectories, seconds: float = 10.0) -> tuple[Trajectories, l
         raise ValueError(f"an absence lasts a number of seconds from 0 on, not {seconds}")
     people = sorted((person for person in tracks.people if len(person)), key=lambda person: (person.rows[0], person.id))
     joins: list[Joined] = []
-    for reach in (min(SHORT, seconds), seconds):
-        found = _chosen(_pairs(tracks, people, reach))
+    for longest in (min(SHORT, seconds), seconds):
+        found = _chosen(_pairs(tracks, people, seconds, longest))
         people = _merged(people, found, tracks.times, joins)
     nobody = [person for person in tracks.people if not len(person)]
     kept = {join.joined: join.kept for join in joins}
@@ -92,26 +92,31 @@ def _oldest(id: int, kept: dict[int, int]) -> int:
     return id
 
 
-def _pairs(tracks: Trajectories, people: Sequence[Trajectory], reach: float) -> _Pairs:
-    """All (one who ends, one who begins up to `reach` seconds later) with the evidence that they are one."""
+def _pairs(tracks: Trajectories, people: Sequence[Trajectory], reach: float, longest: float) -> _Pairs:
+    """All (one who ends, one who begins up to `reach` seconds later) with the evidence that they are one.
+
+    Gaps up to `longest` may be joined; the others compete.
+    """
     if len(people) < 2:
         return _Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))
     picture = _picture(tracks)
     ends, begins = (ends_of(tracks, people, picture, first) for first in (False, True))
     a, b = _candidates(ends, begins, reach)
-    lasting = np.array([len(person) >= GLIMPSE for person in people]) | (reach <= SHORT)
-    free = lasting[a] & lasting[b] & ~_doubles(people, ends, False)[a] & ~_doubles(people, begins, True)[b]
-    a, b = a[free], b[free]
+    gaps = begins.times[b] - ends.times[a]
+    lasting = np.array([len(person) >= GLIMPSE for person in people])
+    doubles = _doubles(people, ends, False)[a] | _doubles(people, begins, True)[b]
+    free = ((lasting[a] & lasting[b]) | (gaps <= SHORT)) & ~doubles
+    a, b, gaps = a[free], b[free], gaps[free]
     scenes = np.cumsum(tracks.cuts)
     same_scene = scenes[ends.rows[a]] == scenes[begins.rows[b]]
     look = look_evidence(ends, begins, a, b)
     place = np.where(same_scene, place_evidence(ends, begins, a, b, picture), -1)
     evidence = np.nan_to_num(look, nan=-DOUBT) + place + np.where(same_scene, size_evidence(ends, begins, a, b), 0)
-    blind = same_scene & (begins.times[b] - ends.times[a] <= BLIND)
+    blind = same_scene & (gaps <= BLIND)
     wanted = np.where(same_scene, LOOK, LOOK_ALONE)
     fits = np.where(blind, ~(look < 0), look >= wanted)
     named = np.array([_two_names(people[i], people[j]) for i, j in zip(a, b, strict=True)], np.bool_)
-    return _Pairs(a, b, evidence, fits & ~named)[evidence > 0]
+    return _Pairs(a, b, evidence, fits & ~named & (gaps <= longest + 1e-9))[evidence > 0]
 
 
 def _two_names(a: Trajectory, b: Trajectory) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +18,7 @@ import pytest
 from made_workers import Noting
 
 from posetrack.errors import DeviceError, InputError
+from posetrack.runs import plan
 from posetrack.workers.crew import Crew
 from posetrack.workers.driver import Watcher, run_jobs
 
@@ -130,3 +134,30 @@ def test_no_cluster_there():
 def test_a_worker_larger_than_any_node(cluster):
     with pytest.raises(DeviceError, match="--cpus-per-worker"), Crew(2, cluster.address, cpus=64):
         pass
+
+
+MEMORY = """
+import pickle, resource, sys
+from pathlib import Path
+from posetrack.workers.crew import Crew
+from posetrack.workers.driver import run_jobs
+address, jobs, order = pickle.loads(Path(sys.argv[1]).read_bytes())
+with Crew(3, address) as crew:
+    ends = list(run_jobs(crew, jobs, order))
+assert all(ended.error is None for ended in ends)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_the_drivers_memory_does_not_depend_on_the_number_of_videos(cluster, shelf, tmp_path):
+    peaks = []
+    for count in (2, 20):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for k in range(count):
+            (folder / f"{k}.mp4").symlink_to(shelf.folder / "keys.mp4")
+        jobs = plan([str(path) for path in folder.iterdir()], tmp_path / f"out{count}")
+        (tmp_path / "order").write_bytes(pickle.dumps((cluster.address, jobs, shelf.order)))
+        command = [sys.executable, "-c", MEMORY, str(tmp_path / "order")]
+        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert peaks[1] < 1.1 * peaks[0]

@@ -34,6 +34,9 @@ def blocks(frames: Iterable[Frame], size: int, before: Frame | None = None) -> I
             yield Block(gathered, before)
             before, gathered = gathered[-1], []
         gathered.append(frame)
+        if frame.index % size == size - 1:  # whole: a camera's next frame need not be waited for
+            yield Block(gathered, before)
+            before, gathered = frame, []
     if gathered:
         yield Block(gathered, before)
 

@@ -7,14 +7,20 @@ import re
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from clips import make_clip
 from reviewing import BROWSER_OPTIONS, CHROMIUM, serving, walker
 
 from posetrack.cli import posetrack
+from posetrack.results.native import read_tracks
 from posetrack.review.live import Live, serve_live
 from posetrack.skeleton import COCO17
 from posetrack.sources import VideoInfo
@@ -139,3 +145,41 @@ def test_a_browser_sees_the_run_go_by_and_end(people, tmp_path):
         assert page.inner_text("#latency").endswith(" s")
         browser.close()
     assert complaints == []
+
+
+@contextmanager
+def streaming(clip: Path):
+    """An address from which a clip comes slowly and without an end that is known, as from a camera."""
+
+    class Camera(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "video/mp2t")
+            self.end_headers()
+            data = clip.read_bytes()
+            size = len(data) // 40
+            for begin in range(0, len(data), size):
+                self.wfile.write(data[begin : begin + size])
+                time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/camera"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_stream_that_is_shown_goes_frame_by_frame(tmp_path):
+    clip = make_clip(tmp_path / "camera.ts", 50, options={"g": "5", "bf": "0", "crf": "18"})
+    (tmp_path / "boxes.json").write_text('[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 20], "score": 0.9}]')
+    words = ["run", "--detections", str(tmp_path / "boxes.json"), "-o", str(tmp_path), "--show", "--no-browser"]
+    with streaming(clip) as address:
+        ran = CliRunner().invoke(posetrack, [*words, address])
+    assert ran.exit_code == 0, ran.output
+    made = read_tracks(tmp_path / "camera.tracks.json")
+    assert made.header.settings["block"] == 1
+    assert made.header.video["duration"] is None

@@ -43,7 +43,7 @@ class MediaSource:
         self.container = open_container(path)
         try:
             self.stream = picture_stream(path, self.container)
-            self.stream.thread_type = "AUTO"
+            self.stream.thread_type = "SLICE"  # threads of whole frames race where a picture is damaged
             self._damaged = 0
             self._decoded: Iterator[VideoFrame] = self._decode()
             first = next(self._decoded, None)

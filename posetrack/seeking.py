@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,12 +65,14 @@ class FrameIndex:
     """The frames of a video: `times` (N,) float64 seconds, `ticks` (N,) int64 as the container counts.
 
     `entries` (K, 5) int64, the fields of `Entry`, are where decoding can begin, in order; there are none where each
-    picture can be read alone. It is small and can be pickled.
+    picture can be read alone. `delays` (N,) uint8: all that frame n may refer to is shown by n + delays[n]. It is small
+    and can be pickled.
     """
 
     times: NDArray[np.float64]
     ticks: NDArray[np.int64]
     entries: NDArray[np.int64]
+    delays: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.times)
@@ -121,7 +124,8 @@ def index_of(source: MediaSource | PictureSource) -> FrameIndex | str:
     """
     if isinstance(source, PictureSource):
         count = source.info.frames_estimate or 0
-        return FrameIndex(np.arange(count) / PICTURES_PER_SECOND, np.arange(count), np.empty((0, 5), np.int64))
+        numbers = np.arange(count)
+        return FrameIndex(numbers / PICTURES_PER_SECOND, numbers, np.empty((0, 5), np.int64), np.zeros(count, np.uint8))
     codec = source.stream.codec_context.codec.canonical_name
     if codec not in KNOWN:
         return f"which {codec} pictures stand alone cannot be told"
@@ -176,7 +180,8 @@ def _table(source: MediaSource, packets: _Packets) -> FrameIndex | str:
     times = np.array([clock.tick(each, None)[0] for each in ticks.tolist()], np.float64)
     if source.promised_beyond(float(times[-1]) + clock.duration(None)):
         return "it is cut short"
-    return FrameIndex(times, ticks, entries)
+    newest = np.maximum.accumulate(np.argsort(order))  # number of the latest frame among those stored so far
+    return FrameIndex(times, ticks, entries, (newest[order] - np.arange(len(order))).astype(np.uint8))
 
 
 def _entries(packets: _Packets, all_ticks: NDArray[np.int64], ticks: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -244,7 +249,7 @@ class _PartDecoder:
         raise failure
 
     def _begin(self, entry: Entry) -> None:
-        self._frames, self._next = self._checked(entry), entry.first
+        self._frames, self._next = self._settled(self._checked(entry)), entry.first
 
     def _read_to(self, number: int) -> VideoFrame:
         try:
@@ -257,14 +262,18 @@ class _PartDecoder:
             self._next = -1
             raise
 
+    def _settled(self, checked: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
+        """The same frames, each when all that it may refer to is checked: damage is told where it is shown."""
+        waiting: deque[tuple[int, int, VideoFrame]] = deque()
+        for newest, frame in checked:
+            waiting.append((newest + int(self._index.delays[newest]), newest, frame))
+            while waiting and waiting[0][0] <= newest:
+                yield waiting.popleft()[1:]
+
     def _checked(self, entry: Entry) -> Iterator[tuple[int, VideoFrame]]:
         """The frames from `entry.first` on with their numbers, each the one that the table promises."""
         ticks, number = self._index.ticks, entry.first
         for frame in self._decoded(entry):
-            if frame is None:
-                if number > entry.first:
-                    raise self._broken(number, "a picture does not decode")
-                continue  # a leading picture without what it refers to
             said = self._source.clock.ticks(frame)
             if number == entry.first and said is not None and said < ticks[number]:
                 continue
@@ -275,9 +284,9 @@ class _PartDecoder:
             yield number, frame
             number += 1
 
-    def _decoded(self, entry: Entry) -> Iterator[VideoFrame | None]:
-        """What decodes from the packet of `entry` on, None where one does not."""
-        packets = self._packets_from(entry)
+    def _decoded(self, entry: Entry) -> Iterator[VideoFrame]:
+        """What decodes from the packet of `entry` on; leading pictures, which lack what they refer to, may fail."""
+        packets, begin = self._packets_from(entry), self._index.ticks[entry.first]
         while True:
             try:
                 packet = next(packets, None)
@@ -287,8 +296,10 @@ class _PartDecoder:
                 return
             try:
                 yield from self._source.stream.decode(packet)
-            except FFmpegError:
-                yield None
+            except FFmpegError as error:
+                ticks = self._source.clock.ticks(packet)
+                if ticks is None or ticks >= begin:
+                    raise self._broken(entry.first, "a picture behind it does not decode") from error
 
     def _packets_from(self, entry: Entry) -> Iterator[Any]:
         """The packets from that of `entry` on, found by what is in it: an index may lead beside it."""
@@ -309,7 +320,7 @@ class _PartDecoder:
 
     def _broken(self, number: int, why: str) -> Inexact:
         return Inexact(
-            f"{self._source.info.path}: frame {number} is not what its index promises ({why}); "
+            f"{self._source.info.path}: frame {number} is not what the packets promise ({why}); "
             "it can only be decoded from the start"
         )
 

@@ -125,6 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 300
 
     def do_GET(self) -> None:
+        self.close_connection |= "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
         self._answer(self._found())
 
     do_HEAD = do_GET
@@ -145,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get_content_type() != "application/json":
             return _refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MOST_POSTED:
+        if not length.isdecimal() or int(length) > _MOST_POSTED or "Transfer-Encoding" in self.headers:
             return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
             sent = orjson.loads(self.rfile.read(int(length)))

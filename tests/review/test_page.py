@@ -421,6 +421,22 @@ def test_a_result_without_a_video_plays_on_a_plain_ground(opened, tmp_path):
     review.until(f"review.player.index === {FRAMES - 1} && !review.player.playing")
 
 
+def test_an_empty_result_is_a_page_too(opened, tmp_path):
+    write_tracks(tmp_path / "empty.tracks.json", header("gone.mp4"), [])
+    review = opened(tmp_path / "empty.tracks.json")
+    review.press("ArrowRight", "n", "ArrowDown", "End")
+    assert review.page.inner_text("#suspect-count") == "none"
+
+
+def test_a_button_that_was_clicked_leaves_the_space_bar_to_playing(review):
+    trails = review.page.get_by_role("button", name="Trails")
+    trails.click()
+    assert trails.get_attribute("aria-pressed") == "true"
+    review.press("Space")
+    review.until("review.player.playing")
+    assert trails.get_attribute("aria-pressed") == "true"
+
+
 def test_a_real_clip_opens_plays_and_is_corrected(opened, shared, tmp_path):
     video = shared / "data" / "video" / "portrait_rotated_gym.mp4"
     with open_video(video) as reader:

@@ -156,7 +156,10 @@ export class Player {
   }
 
   settle(piece, row) {
-    if (!piece.frames) return;
+    if (!piece.frames) { // nothing to go to: an empty result
+      this.underway = false;
+      return;
+    }
     this.index = piece.indices[row];
     if (!this.hasVideo) {
       this.underway = false;

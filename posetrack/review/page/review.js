@@ -3,6 +3,7 @@
 import { pageColours, startTheme } from "./colours.js";
 import { fillHelp, keyTable, listen } from "./keys.js";
 import { Labels } from "./labels.js";
+import { listenToMouse } from "./mouse.js";
 import { fromLeft, showHere, showSelection, showSuspects } from "./panel.js";
 import { Picture } from "./picture.js";
 import { Pieces } from "./pieces.js";
@@ -306,57 +307,10 @@ for (const button of document.querySelectorAll("[data-show]")) button.addEventLi
 for (const button of document.querySelectorAll("[data-verb]")) button.addEventListener("click", () => act.verb(button.dataset.verb));
 $("speed").addEventListener("change", () => { player.setRate(Number($("speed").value)); $("speed").blur(); });
 
-let drag = null; // what the mouse holds, and where it was
-$("picture").addEventListener("pointerdown", (event) => {
-  choose(picture.personAt(event), event.shiftKey ? 1 : 0);
-  drag = { x: event.clientX, y: event.clientY };
-  $("picture").setPointerCapture(event.pointerId);
+listenToMouse({ picture, timeline, player, labels, choose, goTo, redraw });
+document.addEventListener("click", (event) => { // a button that was clicked gives the space bar back to playing
+  if (event.detail > 0 && event.target.closest("button")) document.activeElement.blur();
 });
-$("picture").addEventListener("pointermove", (event) => {
-  if (!drag || !$("picture").hasPointerCapture(event.pointerId)) return;
-  const { clientWidth, clientHeight } = $("picture");
-  picture.moveBy((event.clientX - drag.x) / clientWidth, (event.clientY - drag.y) / clientHeight);
-  drag = { x: event.clientX, y: event.clientY };
-  redraw();
-});
-$("picture").addEventListener("wheel", (event) => {
-  event.preventDefault();
-  const { left, top, width, height } = $("picture").getBoundingClientRect();
-  picture.zoomBy(1.0015 ** -event.deltaY, (event.clientX - left) / width, (event.clientY - top) / height);
-  redraw();
-}, { passive: false });
-
-$("timeline").addEventListener("pointerdown", (event) => {
-  const at = timeline.under(event);
-  if (at.suspect) { goTo(at.suspect); return; }
-  if (at.row) choose(at.row.id, event.shiftKey ? 1 : 0);
-  if (at.inGutter) return;
-  player.seek(at.index);
-  $("timeline").setPointerCapture(event.pointerId);
-});
-$("timeline").addEventListener("pointermove", (event) => {
-  const at = timeline.under(event);
-  if ($("timeline").hasPointerCapture(event.pointerId)) { $("tip").hidden = true; player.seek(at.index); return; }
-  tip(at);
-});
-$("timeline").addEventListener("pointerleave", () => { $("tip").hidden = true; });
-$("timeline").addEventListener("wheel", (event) => {
-  event.preventDefault();
-  const [first, last] = timeline.shown;
-  if (event.ctrlKey) timeline.zoomBy(1.002 ** -event.deltaY, timeline.frameAt(timeline.under(event).x));
-  else if (event.shiftKey || event.deltaX) timeline.showFrom(first + ((event.deltaX || event.deltaY) * (last - first)) / 1500);
-  else timeline.scrollBy(event.deltaY / 2);
-  redraw();
-}, { passive: false });
-
-function tip({ x, y, row, suspect: mark, index, inGutter }) {
-  const words = mark ? `${mark.shown.map((id) => labels.wordsFor(id)).join(", ")}: ${mark.kind}`
-    : row && (inGutter ? labels.wordsFor(row.id) : `${labels.wordsFor(row.id)} · ${timeWords(timeline.timeAt(index), 2)} · frame ${index}`);
-  $("tip").hidden = !words;
-  $("tip").textContent = words ?? "";
-  $("tip").style.left = `${Math.min(x + 12, timeline.width - $("tip").offsetWidth - 8)}px`;
-  $("tip").style.top = `${Math.max(2, Math.min(y + 14, timeline.height - 30))}px`;
-}
 
 startTheme($("theme"), () => {
   picture.colours = timeline.colours = pageColours();

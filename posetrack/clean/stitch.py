@@ -156,15 +156,12 @@ def _doubles(people: Sequence[Trajectory], ends: Ends, first: bool) -> NDArray[n
     doubles = np.zeros(len(people), np.bool_)
     for k, person in enumerate(people):
         window = person[:DOUBLE_FRAMES] if first else person[-DOUBLE_FRAMES:]
-        over: dict[int, int] = {}
-        for row, box in zip(window.rows, window.boxes, strict=True):
-            here = slice(*np.searchsorted(rows, [row, row + 1]))
-            near = who[here][iou(box[None], boxes[here])[0] > DOUBLE_IOU]
-            for other in near[near != k].tolist():
-                over[other] = over.get(other, 0) + 1
+        here = slice(*np.searchsorted(rows, [window.rows[0], window.rows[-1] + 1]))
+        near = (iou(window.boxes, boxes[here]) > DOUBLE_IOU) & (window.rows[:, None] == rows[here])
+        others, counts = np.unique(who[here][np.nonzero(near)[1]], return_counts=True)
         doubles[k] = any(
-            2 * count > len(window) and not np.any(alike(ends.looks[[k]], ends.looks[[other]]) < 0.5)
-            for other, count in over.items()
+            other != k and not np.any(alike(ends.looks[[k]], ends.looks[[other]]) < 0.5)
+            for other in others[2 * counts > len(window)].tolist()
         )
     return doubles
 

@@ -167,11 +167,10 @@ class PoseTracker:
         looks = self._looks(frame.image, found, ids, look)
         named = self._name(ids if self.absences is None else self._recall(frame, found, ids, looks))
         self._push(found, named)
-        regular = self.frames % LOOK_EVERY == 0
+        if self.frames % LOOK_EVERY:
+            looks = [each if before <= 0 else None for each, before in zip(looks, ids, strict=True)]
         self.frames += 1
-        return _people(
-            found, named, [each if regular or before <= 0 else None for each, before in zip(looks, ids, strict=True)]
-        )
+        return _people(found, named, looks)
 
     def _begin_scene(self) -> None:
         self.queue.clear()
@@ -306,9 +305,8 @@ class PoseTracker:
         self.absences.see(frame.time, ids[seen], found.poses.boxes[seen], [looks[row] for row in seen])
         present = {*ids.tolist(), *(id for entry in self.queue for id in entry.ids.tolist())}
         waiting = [id for id in ids[seen].tolist() if id < 0]
-        for number, id in self.absences.decide(
-            frame.time, waiting, present, frame.image.shape[0] * frame.image.shape[1]
-        ).items():
+        picture = float(np.prod(frame.image.shape[:2]))
+        for number, id in self.absences.decide(frame.time, waiting, present, picture).items():
             name = id or self.next_id
             self.next_id += id == 0
             ids[ids == number] = name

@@ -31,7 +31,9 @@ WAYS = {
 
 def posetrack(*words: object) -> None:
     """Call a command of posetrack; its errors are shown, and end this."""
-    subprocess.run([sys.executable, "-m", "posetrack", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, "-m", "posetrack", *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
 
 
 def tracked(clip: Path, way: str, again: bool) -> Path:

@@ -22,6 +22,7 @@ from posetrack.appearance import alike
 from posetrack.clean.ends import Ends, ends_of, look_evidence, place_evidence, size_evidence
 from posetrack.geometry import iou
 from posetrack.results.trajectories import Trajectories, Trajectory
+from posetrack.types import Floats
 
 __all__ = ["Joined", "stitch"]
 
@@ -37,6 +38,8 @@ LOOK, LOOK_ALONE = 1.0, 3.0
 """Log odds that a look must give after BLIND seconds, and across a cut; before, none that speaks against it."""
 GLIMPSE = 3
 """Frames of a track that is too short to tell of anybody after more than a SHORT gap."""
+ABOUT = 1.5
+"""Body sizes within which somebody else in the same clothes could have taken the place: the look says nothing then."""
 DOUBLE_IOU, DOUBLE_FRAMES = 0.6, 10
 """Whose first or last frames, so many, lie over somebody else of the same look is a double of that one."""
 
@@ -104,17 +107,18 @@ def _pairs(tracks: Trajectories, people: Sequence[Trajectory], reach: float, lon
     a, b = _candidates(ends, begins, reach)
     gaps = begins.times[b] - ends.times[a]
     lasting = np.array([len(person) >= GLIMPSE for person in people])
-    doubles = _doubles(people, ends, False)[a] | _doubles(people, begins, True)[b]
+    crowd = _Crowd.of(people)
+    doubles = crowd.doubles(people, ends, False)[a] | crowd.doubles(people, begins, True)[b]
     free = ((lasting[a] & lasting[b]) | (gaps <= SHORT)) & ~doubles
     a, b, gaps = a[free], b[free], gaps[free]
     scenes = np.cumsum(tracks.cuts)
     same_scene = scenes[ends.rows[a]] == scenes[begins.rows[b]]
     look = look_evidence(ends, begins, a, b)
-    place = np.where(same_scene, place_evidence(ends, begins, a, b, picture), -1)
-    evidence = np.nan_to_num(look, nan=-DOUBT) + place + np.where(same_scene, size_evidence(ends, begins, a, b), 0)
+    seen = np.where(same_scene, place_evidence(ends, begins, a, b, picture) + size_evidence(ends, begins, a, b), -1)
+    evidence = seen + np.nan_to_num(look, nan=-DOUBT)
     blind = same_scene & (gaps <= BLIND)
-    wanted = np.where(same_scene, LOOK, LOOK_ALONE)
-    fits = np.where(blind, ~(look < 0), look >= wanted)
+    fits = np.where(blind, ~(look < 0), look >= np.where(same_scene, LOOK, LOOK_ALONE))
+    fits &= ~crowd.same_clothes(ends, begins, a, b, look) | (blind & (seen - DOUBT >= SURE))
     named = np.array([_two_names(people[i], people[j]) for i, j in zip(a, b, strict=True)], np.bool_)
     return _Pairs(a, b, evidence, fits & ~named & (gaps <= longest + 1e-9))[evidence > 0]
 
@@ -146,24 +150,56 @@ def _candidates(ends: Ends, begins: Ends, reach: float) -> tuple[NDArray[np.int6
     return a, order[first[a] + within]
 
 
-def _doubles(people: Sequence[Trajectory], ends: Ends, first: bool) -> NDArray[np.bool_]:
-    """Who (N,) begins, or ends, as a second pose of somebody there: on the same place with the same look."""
-    rows = np.concatenate([person.rows for person in people])
-    who = np.repeat(np.arange(len(people)), [len(person) for person in people])
-    boxes = np.concatenate([person.boxes for person in people])
-    order = np.argsort(rows, kind="stable")
-    rows, who, boxes = rows[order], who[order], boxes[order]
-    doubles = np.zeros(len(people), np.bool_)
-    for k, person in enumerate(people):
-        window = person[:DOUBLE_FRAMES] if first else person[-DOUBLE_FRAMES:]
-        here = slice(*np.searchsorted(rows, [window.rows[0], window.rows[-1] + 1]))
-        near = (iou(window.boxes, boxes[here]) > DOUBLE_IOU) & (window.rows[:, None] == rows[here])
-        others, counts = np.unique(who[here][np.nonzero(near)[1]], return_counts=True)
-        doubles[k] = any(
-            other != k and not np.any(alike(ends.looks[[k]], ends.looks[[other]]) < 0.5)
-            for other in others[2 * counts > len(window)].tolist()
-        )
-    return doubles
+@dataclass(frozen=True, eq=False)
+class _Crowd:
+    """Everybody in every frame, in order of frames: `rows` (M,), `who` (M,) by place in the people, `boxes` (M, 4)."""
+
+    rows: NDArray[np.int64]
+    who: NDArray[np.int64]
+    boxes: Floats
+
+    @classmethod
+    def of(cls, people: Sequence[Trajectory]) -> _Crowd:
+        rows = np.concatenate([person.rows for person in people])
+        order = np.argsort(rows, kind="stable")
+        who = np.repeat(np.arange(len(people)), [len(person) for person in people])
+        return cls(rows[order], who[order], np.concatenate([person.boxes for person in people])[order])
+
+    def between(self, first: int, last: int) -> slice:
+        """Where the frames `first` to `last` are."""
+        return slice(*np.searchsorted(self.rows, [first, last + 1]))
+
+    def doubles(self, people: Sequence[Trajectory], ends: Ends, first: bool) -> NDArray[np.bool_]:
+        """Who (N,) begins, or ends, as a second pose of somebody there: on the same place with the same look."""
+        doubles = np.zeros(len(people), np.bool_)
+        for k, person in enumerate(people):
+            window = person[:DOUBLE_FRAMES] if first else person[-DOUBLE_FRAMES:]
+            here = self.between(window.rows[0], window.rows[-1])
+            near = (iou(window.boxes, self.boxes[here]) > DOUBLE_IOU) & (window.rows[:, None] == self.rows[here])
+            others, counts = np.unique(self.who[here][np.nonzero(near)[1]], return_counts=True)
+            doubles[k] = any(
+                other != k and not np.any(alike(ends.looks[[k]], ends.looks[[other]]) < 0.5)
+                for other in others[2 * counts > len(window)].tolist()
+            )
+        return doubles
+
+    def same_clothes(
+        self, ends: Ends, begins: Ends, a: NDArray[np.int64], b: NDArray[np.int64], look: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Which pairs (P,) of alike `look` had a third one in the same clothes about where they ended or began."""
+        found = np.zeros(len(a), np.bool_)
+        for pair in np.flatnonzero(look > 0):
+            end, begin = a[pair], b[pair]
+            here = self.between(ends.rows[end] + 1, begins.rows[begin] - 1)
+            middles = (self.boxes[here, :2] + self.boxes[here, 2:]) / 2
+            near = [
+                np.linalg.norm(middles - (box[:2] + box[2:]) / 2, axis=1) < ABOUT * size
+                for box, size in ((ends.boxes[end], ends.sizes[end]), (begins.boxes[begin], begins.sizes[begin]))
+            ]
+            others = np.unique(self.who[here][near[0] | near[1]])
+            others = others[(others != end) & (others != begin)]
+            found[pair] = len(others) and bool((alike(begins.looks[[begin]], ends.looks[others]) > 0.5).any())
+        return found
 
 
 def _chosen(pairs: _Pairs) -> list[tuple[int, int]]:

@@ -108,6 +108,12 @@ class TestWhoIsNot:
         back = walk(3, 150, 240, LEFT, (200, 180), 4), walk(4, 150, 240, RIGHT, (400, 180), 4)
         assert joins(*gone, *back) == [(2, 3), (1, 4)]
 
+    @pytest.mark.parametrize(("hue", "told"), [(4, []), (1, [(1, 3)])])
+    def test_whoever_may_have_changed_places_with_another_in_the_same_clothes(self, hue, told):
+        passing = walk(2, 0, 240, (400, 180), (250, 180), hue)
+        hidden = walk(1, 0, 60, (200, 180), (290, 180), 4), walk(3, 130, 240, (330, 180), (480, 180), 4)
+        assert joins(*hidden, passing) == told
+
     def test_different_people_one_after_another(self):
         first = walk(1, 0, 100, (300, 180), RIGHT, 2)
         assert joins(first, walk(2, 110, 200, RIGHT, (300, 180), 5)) == []

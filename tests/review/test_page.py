@@ -409,10 +409,25 @@ def test_a_codec_that_browsers_do_not_play_gets_a_proxy_once(opened, tmp_path):
     assert made[0].suffix == ".mp4"
 
 
+def test_a_video_that_the_browser_refuses_after_all_gets_a_proxy(opened, clip):
+    review = opened(clip / "clip.tracks.json")
+    home = clip / "home" / "proxies"
+    review.page.route("**/video", lambda route: route.continue_() if home.exists() else route.abort())
+    review.page.reload()
+    review.page.wait_for_selector("body[data-surveyed]")
+    review.until("review.player.hasVideo && review.player.video.readyState >= 2")
+    assert [file.suffix for file in home.iterdir()] == [".mp4"]
+    bare(review)
+    review.press("ArrowRight")
+    assert review.frame == 1
+    review.until_drawn(1)
+    review.complaints.clear()  # of the video that was refused
+
+
 def test_a_result_without_a_video_plays_on_a_plain_ground(opened, tmp_path):
     write_tracks(tmp_path / "clip.tracks.json", header("gone.mp4"), two_who_swap())
     review = opened(tmp_path / "clip.tracks.json")
-    assert "There is no video here" in review.page.inner_text("#notice")
+    assert "There is no video here" in (review.page.text_content("#notice") or "")
     assert set(review.people()) == {1, 2}
     review.press("ArrowRight", "ArrowRight")
     assert review.frame == 2

@@ -35,7 +35,7 @@ export class Player {
     this.video.src = address;
     this.video.playbackRate = this.rate;
     this.video.addEventListener("loadeddata", () => this.seek(this.index), { once: true });
-    this.waitForPicture();
+    if (!this.isWaiting) this.waitForPicture();
   }
 
   dropVideo() {
@@ -46,6 +46,7 @@ export class Player {
 
   waitForPicture() {
     if (!this.video.requestVideoFrameCallback) return;
+    this.isWaiting = true;
     this.video.requestVideoFrameCallback((_, picture) => {
       this.pictured = picture.mediaTime - this.begins;
       this.isFresh = !this.video.seeking;

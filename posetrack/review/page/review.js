@@ -11,6 +11,8 @@ import { Player } from "./player.js";
 import { askJson, tell } from "./server.js";
 import { Timeline, timeWords } from "./timeline.js";
 
+const NOTED = 12_000; // milliseconds that a remark about the video stays
+
 const $ = (id) => document.getElementById(id);
 const about = await askJson("about");
 const labels = new Labels(about.tracks);
@@ -231,14 +233,23 @@ function tellExport(job) {
 
 function takeVideo(video, before) {
   if (video.kind === "making") notice(`Preparing the video for the browser: ${Math.floor(100 * video.share)} %`);
-  else notice(video.note ?? "");
+  else if (video.note !== before?.note || before?.kind === "making") {
+    notice(video.note ?? "");
+    if (video.note) setTimeout(() => notice(""), NOTED);
+  }
   if (video.kind === "ready" && before?.kind !== "ready") player.useVideo("video", video.begins);
   redraw();
 }
 
+// The server thought that the browser plays this video, and it doesn't: once, a proxy is asked for.
+let asked = false;
 $("video").addEventListener("error", async () => {
   if (!player.hasVideo) return;
   player.dropVideo();
+  redraw();
+  if (asked) { notice("The browser cannot play the video"); return; }
+  asked = true;
+  state = { ...state, video: null };
   try { takeState(await tell("proxy")); } catch (error) { notice(error.message); }
 });
 

@@ -81,10 +81,22 @@ export class Timeline {
     if (this.y(place) + ROW > this.height) this.scrollTo((place + 1) * ROW - (this.height - RULER) + 4);
   }
 
+  // Another frame is shown: keep it in view, and somebody who is there.
   follow(index) {
+    if (index === this.index) return;
     this.index = index;
     const [first, last] = this.shown;
     if (index < first || index > last) this.showFrom(index - (last - first) / 10);
+    const isThere = (row) => row.first <= index && index <= row.last;
+    if (this.height > RULER && !this.rowsInView().some(isThere)) {
+      const place = this.labels.rows.findIndex(isThere);
+      if (place >= 0) this.scrollTo(place * ROW);
+    }
+  }
+
+  rowsInView() {
+    const from = Math.ceil(this.top / ROW);
+    return this.labels.rows.slice(from, from + Math.floor((this.height - RULER) / ROW));
   }
 
   draw() {

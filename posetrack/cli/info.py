@@ -18,6 +18,7 @@ __all__ = ["info"]
 _PACKAGES = ("torch", "torchvision", "opencv-contrib-python-headless", "av", "numpy", "scipy", "pycocotools")
 _EXTRAS = {
     "tables": "pyarrow", "plots": "matplotlib", "onnx": "onnxruntime", "train": "tensorboard", "demo": "scikit-image",
+    "ray": "ray", "remote": "fsspec",
 }  # fmt: skip
 _OTHER_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 

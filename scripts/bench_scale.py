@@ -45,7 +45,7 @@ class Simulated:
 
     def __init__(self, observe: float, track: float, people: int, barrier: Barrier) -> None:
         self._barrier = barrier
-        self._observe, self._track, self._core = observe, track, threading.Lock()
+        self._observe, self._track, self._tracked, self._looking = observe, track, 0.0, threading.Lock()
         self._blocks: dict[int, range] = {}
         self._people, self._state = _made_up(people)
 
@@ -54,17 +54,19 @@ class Simulated:
         return Ready(COCO17, {}, versions(), "here")
 
     def survey(self, source: str, span: Span) -> tuple[Survey, None]:
-        frames = int(source.split("-")[1])
+        frames = int(source.rsplit("-", 1)[1])
         info = VideoInfo(source, *SIZE, 25.0, frames / 25, frames)
         return Survey(info, frames, range(frames)), None
 
     def observe(self, ticket: int, source: str, part: Part, fetch: Any) -> Seen:
-        self._work(self._observe * len(part.frames) / 16)
+        with self._looking:
+            self._work(self._observe * len(part.frames) / 16)
         self._blocks[ticket] = part.frames
         return Seen({"observe": self._observe})
 
     def track(self, ticket: int, state: bytes | None) -> Tracked:
-        self._work(self._track)
+        time.sleep(self._track)
+        self._tracked += self._track
         results = [FrameResult(n, n / 25, self._people) for n in self._blocks.pop(ticket)]
         return Tracked.of(results, 17, self._state, {"track": self._track})
 
@@ -72,10 +74,10 @@ class Simulated:
         self._blocks.pop(ticket, None)
 
     def _work(self, seconds: float) -> None:
-        """Hold the core, frame by frame: the two threads of a worker share it."""
-        for _ in range(16 if seconds else 0):
-            with self._core:
-                time.sleep(seconds / 16)
+        """Look for so long; tracking meanwhile takes the core from it."""
+        begun, tracked = time.monotonic(), self._tracked
+        while (left := begun + seconds + self._tracked - tracked - time.monotonic()) > 0:
+            time.sleep(left)
 
 
 def _made_up(people: int) -> tuple[tuple[Person, ...], dict[str, Any]]:
@@ -147,11 +149,15 @@ def timed(crew: Crew, jobs: list[Job], order: Order, barrier: Barrier) -> tuple[
 
 
 def mixture(workers: int, blocks: int, folder: Path) -> list[Job]:
-    """Short videos and a long one, `blocks` a worker in all; the long one, a third of it, comes last."""
+    """Short videos and a long one, a third of all, `blocks` a worker; files as large as they are long."""
     total = workers * blocks
     short = total * 2 // 3 // 8
     sizes = [8] * short + [total - 8 * short]
-    return [Job(f"video{k}-{16 * size}", folder / f"video{k}.tracks.json") for k, size in enumerate(sizes)]
+    jobs = [Job(str(folder / f"video{k}-{16 * n}"), folder / f"video{k}.tracks.json") for k, n in enumerate(sizes)]
+    for job, size in zip(jobs, sizes, strict=True):
+        with open(job.source, "wb") as file:
+            file.truncate(size)
+    return jobs
 
 
 def scale_real(videos: tuple[str, ...], workers: list[int], end: float | None) -> Iterator[str]:

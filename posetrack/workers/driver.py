@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
@@ -75,6 +76,13 @@ def run_jobs(
         driver.stop()
 
 
+def _size(job: Job) -> int:
+    try:
+        return Path(job.source).stat().st_size
+    except OSError:  # no file, or none at all
+        return 0
+
+
 @dataclass
 class _Task:
     """What the driver keeps of an open video: its journal, the tracker's state, and when it was begun."""
@@ -92,7 +100,7 @@ class _Driver:
         self, crew: Crew, jobs: Iterable[Job], order: Order, watcher: Watcher, stages: dict[str, float]
     ) -> None:
         self.crew, self.order, self.watcher, self.stages = crew, order, watcher, stages
-        self.jobs = list(jobs)
+        self.jobs = sorted(jobs, key=_size, reverse=True)  # long ones first, that none is left over at the end
         self.schedule = Schedule()
         self.tasks: dict[Video, _Task] = {}
         self.posts: dict[Member, Post] = {}

@@ -1,13 +1,14 @@
 """Which worker does what next. Pure bookkeeping: no Ray, no files, no clock.
 
-A worker that is free goes on with its own video; else it opens the next; else it joins the one that has most left. So
-many short videos run side by side, and a long one that is left over is spread over all. What has once taken a worker
+A worker that is free goes on with its own video; else it joins one that would otherwise be done last of all; else it
+opens the next; else it joins the one that has most left. So many short videos run side by side, and a long one is
+spread over so many workers that all are busy until the last block. What has once taken a worker
 with it runs alone from then on, on a worker that has nothing else, so that nobody else is blamed or harmed.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -179,6 +180,11 @@ class Video:
         return len(self._rest) // max(1, self._size // self._rest.step) + (AHEAD if self.feed else 0)
 
     @property
+    def length(self) -> float:
+        """Blocks in all, as far as is known."""
+        return len(self._all) * self._all.step / self._size
+
+    @property
     def is_done(self) -> bool:
         """Whether all its blocks are tracked."""
         return not (self.survey or self.blocks or self._rest or self.feed)
@@ -222,6 +228,20 @@ class Video:
         return self.feed if self.feed is not None and self.feed.state == "waiting" else None
 
 
+class _Mean:
+    """The mean of what was added."""
+
+    def __init__(self) -> None:
+        self.count, self.sum = 0, 0.0
+
+    def add(self, value: float) -> None:
+        self.count, self.sum = self.count + 1, self.sum + value
+
+    @property
+    def mean(self) -> float:
+        return self.sum / self.count if self.count else 1.0
+
+
 class Schedule:
     """Videos that are open, jobs that are not yet, and workers."""
 
@@ -232,6 +252,7 @@ class Schedule:
         self.unwanted: list[tuple[Post, Item]] = []
         """Blocks that a worker holds and nobody wants any more."""
         self._tickets = count()
+        self._length = _Mean()
 
     @property
     def ready(self) -> list[Post]:
@@ -245,6 +266,7 @@ class Schedule:
 
     def close(self, video: Video) -> None:
         """A video is over."""
+        self._length.add(video.length)
         self.open.remove(video)
         for item in video.blocks:
             item.state = "gone"
@@ -333,15 +355,30 @@ class Schedule:
                 return item
         if post.home in offering and post.home is not None:
             return post.home.next_block()
+        late = self._late(offering)
+        if late is not None:
+            post.home = late
+            return late.next_block()
         if self.room:
             post.home = Video(*self.todo.popleft())
             self.open.append(post.home)
             return post.home.survey or post.home.draw
         if not offering:
             return None
-        at_home = {id(other.home) for other in self.posts if other.home is not None}
-        post.home = max(offering, key=lambda video: (id(video) not in at_home, video.left))
+        at_home = Counter(other.home for other in self.posts)
+        post.home = max(offering, key=lambda video: video.left / (at_home[video] + 1))
         return post.home.next_block()
+
+    def _late(self, offering: list[Video]) -> Video | None:
+        """The video of which its workers have more left than would be left to each, were all of it shared evenly."""
+        if not self.todo:
+            return None
+        at_home = Counter(post.home for post in self.posts)
+        latest = max(offering, key=lambda video: video.left / max(1, at_home[video]), default=None)
+        if latest is None:
+            return None
+        share = (sum(video.left for video in self.open) + len(self.todo) * self._length.mean) / len(self.posts)
+        return latest if latest.left / max(1, at_home[latest]) > share + 1 else None
 
     def _give(self, post: Post, item: Item) -> tuple[Post, Item]:
         item.state, item.post, item.ticket = "sent", post, next(self._tickets)

@@ -93,7 +93,7 @@ def test_a_stopped_run_leaves_no_process_and_goes_on(shelf, tmp_path, ends):
     else:
         process.kill()
     _, errors = process.communicate(timeout=120)
-    assert gone(mark), left_over(mark)
+    assert gone(mark, 90), left_over(mark)
     if ends == signal.SIGINT and process.returncode != 0:
         assert process.returncode == 130
         assert b"Traceback" not in errors

@@ -98,9 +98,7 @@ def measure(page: Page, begun: float, frames: int) -> None:
     start = time.monotonic()
     wait(page, "!review.player.underway")
     gaps = np.array(page.evaluate("gaps")) / 1000
-    print(
-        f"scrubbing 60 places     {np.percentile(gaps, 99):6.3f} s between paintings at the 99th percentile, {gaps.max():.3f} s"
-    )
+    print(f"between two paintings   {np.percentile(gaps, 99):6.3f} s (99 of 100), {gaps.max():.3f} s at most, scrubbing")
     print(f"after letting go        {time.monotonic() - start:6.2f} s until the frame is there")
     wait(page, "review.version")
     print(f"corrections possible    {time.monotonic() - begun:6.2f} s after the program's start, at the latest")

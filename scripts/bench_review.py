@@ -98,7 +98,7 @@ def measure(page: Page, begun: float, frames: int) -> None:
     start = time.monotonic()
     wait(page, "!review.player.underway")
     gaps = np.array(page.evaluate("gaps")) / 1000
-    print(f"between two paintings   {np.percentile(gaps, 99):6.3f} s (99 of 100), {gaps.max():.3f} s at most, scrubbing")
+    print(f"between two paintings  {np.percentile(gaps, 99):6.3f} s (99 of 100), {gaps.max():.3f} s at most")
     print(f"after letting go        {time.monotonic() - start:6.2f} s until the frame is there")
     wait(page, "review.version")
     print(f"corrections possible    {time.monotonic() - begun:6.2f} s after the program's start, at the latest")

@@ -196,6 +196,8 @@ async function exportTracks() {
 
 function takeState(news) {
   const before = state;
+  // what was asked before a correction may be answered after it
+  if (news.edits?.version < before.edits?.version) news.edits = before.edits;
   state = news;
   if (news.edits && news.edits.version !== before.edits?.version) {
     labels.relabel(news.edits.table);

@@ -149,9 +149,13 @@ def timed(crew: Crew, jobs: list[Job], order: Order, barrier: Barrier) -> tuple[
 
 
 def mixture(workers: int, blocks: int, folder: Path) -> list[Job]:
-    """Short videos and a long one, a third of all, `blocks` a worker; files as large as they are long."""
+    """Short videos and a long one, `blocks` a worker; files as large as they are long.
+
+    The long one is a third of all, but at most what eight workers do: tracking is in order, so that one video keeps no
+    more workers busy than a block takes longer to look at than to track, whatever the driver does.
+    """
     total = workers * blocks
-    short = total * 2 // 3 // 8
+    short = (total - min(total // 3, 8 * blocks)) // 8
     sizes = [8] * short + [total - 8 * short]
     jobs = [Job(str(folder / f"video{k}-{16 * n}"), folder / f"video{k}.tracks.json") for k, n in enumerate(sizes)]
     for job, size in zip(jobs, sizes, strict=True):

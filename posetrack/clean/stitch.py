@@ -30,9 +30,9 @@ SHORT = 0.5
 """Seconds of a gap that motion and pose alone bridge, before anything else is looked at."""
 BLIND = 1.5
 """Seconds of absence after which somebody is known by the look alone, if at all."""
-SURE = 2.0
+SURE = 2.5
 """Log odds by which a join must be better than all that could be in its place."""
-DOUBT = 1.2
+DOUBT = 0.7
 """Log odds that are missing where nobody looked: joins by motion alone must be better by so much."""
 LOOK, LOOK_ALONE = 1.0, 3.0
 """Log odds that a look must give after BLIND seconds, and across a cut; before, none that speaks against it."""

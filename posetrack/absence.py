@@ -33,13 +33,15 @@ of whoever returns shows hardly anything), with 0.2 it is 70, with 0.5 75 and wi
 over 89 to 86.
 """
 SURE, SURE_AT_ONCE = 0.7, 0.95
-"""Chance from which on a pose is somebody who was away: after its wait, and before (or that of being new)."""
+"""Chance from which on a pose is somebody who was away: after its wait, and before."""
 LOOKS_AT_ONCE = 3
 """Looks that it takes to decide before the wait is over."""
 MOST = 64
 """Absent people who are remembered; of more, those seen last."""
 LONGEST_MEAN = 25
 """Looks that count in the mean look of a person; older ones fade."""
+WAITING_MEAN = 3
+"""The same of who waits, and shows more with each frame (with 25, IDF1 on the clips is 75 in place of 80)."""
 SPEED, SLACK = 0.8, 0.5
 """Standard deviation of where people return: body sizes (root of the box's area) a second away, and in all."""
 FASTEST, REACH = 3.0, 1.0
@@ -98,9 +100,9 @@ class Remembered:
         size = self.size + 0.2 * (_size(box) - self.size)
         return replace(self, time=time, box=box, velocity=velocity, size=size, scene=scene)
 
-    def looked_at(self, look: Doubles) -> Remembered:
-        """The person with one more `look`."""
-        looks = min(self.looks + 1, LONGEST_MEAN)
+    def looked_at(self, look: Doubles, most: int) -> Remembered:
+        """The person with one more `look`, in a mean of about `most`."""
+        looks = min(self.looks + 1, most)
         return replace(self, look=self.look + (look - self.look) / looks, looks=looks)
 
 
@@ -142,7 +144,8 @@ class Absences:
                     time, _middle(box), time, box, np.zeros(2), _size(box), np.zeros(LOOK_SIZE), 0, self.scene
                 )
             )
-            self.people[id] = person if look is None else person.looked_at(look.astype(np.float64))
+            most = LONGEST_MEAN if id > 0 else WAITING_MEAN
+            self.people[id] = person if look is None else person.looked_at(look.astype(np.float64), most)
 
     def forget(self, time: float, present: Iterable[int]) -> None:
         """Drop who has been away for too long, and who waited and is gone; and the longest away of too many."""
@@ -160,7 +163,7 @@ class Absences:
         """
         here = set(present)
         away = [id for id in sorted(self.people) if id > 0 and id not in here and self.people[id].looks]
-        chances, new = self._chances(away, waiting, time, picture)
+        chances, possible = self._chances(away, waiting, picture)
         over = np.array([time - self.people[id].since >= PATIENCE for id in waiting], np.bool_)
         looks = np.array([self.people[id].looks for id in waiting])
         wanted = np.where(over, SURE, SURE_AT_ONCE)
@@ -169,21 +172,22 @@ class Absences:
         for row, column in greedy_match(np.where(ready & (chances >= wanted), chances, 0), 0):
             decided[waiting[column]] = away[row]
         for column, id in enumerate(waiting):
-            if id not in decided and (over[column] or not away or (ready[column] and new[column] > SURE_AT_ONCE)):
+            if id not in decided and (over[column] or not possible[column]):
                 decided[id] = 0
         return decided
 
-    def _chances(self, away: list[int], waiting: list[int], time: float, picture: float) -> tuple[Doubles, Doubles]:
-        """The chance (K, M) that each one `away` is each one `waiting`, and that these are new (M,)."""
-        odds = np.zeros((len(away), len(waiting)))
-        if odds.size:
-            old, new = [self.people[id] for id in away], [self.people[id] for id in waiting]
-            same = np.clip(alike(np.stack([p.look for p in old]), np.stack([p.look for p in new])), 1 - SUREST, SUREST)
-            look = same / (1 - same) * np.array([p.looks > 0 for p in new])
-            odds = look * np.array([[_place(a, b, picture) * _likeness(a, b) for b in new] for a in old])
+    def _chances(self, away: list[int], waiting: list[int], picture: float) -> tuple[Doubles, NDArray[np.bool_]]:
+        """The chance (K, M) that each one `away` is each one `waiting`, and of whom any could be there (M,)."""
+        if not away or not waiting:
+            return np.zeros((len(away), len(waiting))), np.zeros(len(waiting), np.bool_)
+        old, new = [self.people[id] for id in away], [self.people[id] for id in waiting]
+        same = np.clip(alike(np.stack([p.look for p in old]), np.stack([p.look for p in new])), 1 - SUREST, SUREST)
+        look = same / (1 - same) * np.array([p.looks > 0 for p in new])
+        place = np.array([[_place(a, b, picture) for b in new] for a in old])
+        odds = look * place * np.array([[_likeness(a, b) for b in new] for a in old])
         of_pose = odds / (1 + odds.sum(axis=0, keepdims=True))
         of_person = odds / (1 + odds.sum(axis=1, keepdims=True))
-        return np.minimum(of_pose, of_person), 1 / (1 + odds.sum(axis=0))
+        return np.minimum(of_pose, of_person), np.asarray((place > 0).any(axis=0), np.bool_)
 
     def rename(self, waiting: int, id: int) -> None:
         """Let the one `waiting` be `id`: whoever was away, or a new one."""
